@@ -1,0 +1,1 @@
+"""The operator's command line: thin verbs over the other packages."""

@@ -1,0 +1,79 @@
+"""Rules about SGLang's server arguments and the hosts they run on."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from settings.catalogue import GpuInstance, catalogue
+from settings.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from settings.engine_arguments import EngineArguments
+    from settings.model import Settings
+
+# Bounds that SGLang checks only when it starts (srt/server_args.py), minutes after the instance does.
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "tp_size": (1, math.inf),
+        "pp_size": (1, math.inf),
+        "dp_size": (1, math.inf),
+        "ep_size": (1, math.inf),
+        "context_length": (1, math.inf),
+        "max_running_requests": (1, math.inf),
+        "mem_fraction_static": (0.01, 0.99),
+    }
+)
+
+
+def ranges(settings: Settings) -> Iterator[Fault]:
+    """Sizes are at least one, and a fraction of the GPU's memory is a fraction."""
+    for index, pool in enumerate(settings.workers):
+        for name, (low, high) in _RANGES.items():
+            value = pool.engine.get(name)
+            if isinstance(value, int | float) and not low <= value <= high:
+                remedy = f"use {low:g} or more" if high == math.inf else f"use {low:g} to {high:g}"
+                yield Fault(f"workers[{index}].engine.{name}", value, "is out of range", remedy)
+
+
+def gpus_used(engine: EngineArguments) -> int:
+    """Return how many GPUs one worker's engine takes: tensor by pipeline by data parallel.
+
+    With attention data parallelism (attn_dp_size) the data-parallel groups share the tensor-parallel GPUs.
+    """
+    replicas = 1 if engine.get("attn_dp_size") is not None else engine.integer("dp_size", 1)
+    return engine.integer("tp_size", 1) * engine.integer("pp_size", 1) * replicas
+
+
+def gpus(settings: Settings) -> Iterator[Fault]:
+    """No pool's engine takes more GPUs than its instance type has."""
+    for index, pool in enumerate(settings.workers):
+        instance = catalogue().instances.get(pool.instance_type)
+        used = gpus_used(pool.engine)
+        if instance is None or used <= instance.gpu_count or pool.engine.get("device") == "cpu":
+            continue
+        name = next(name for name in ("tp_size", "pp_size", "dp_size") if pool.engine.integer(name, 1) > 1)
+        rule = f"makes the engine take {used} GPUs, and {pool.instance_type} has {instance.gpu_count}"
+        involved = (f"workers[{index}].instance_type", f"workers[{index}].engine")
+        value = pool.engine.get(name)
+        yield Fault(f"workers[{index}].engine.{name}", value, rule, f"lower it{_larger(instance, used)}", involved)
+
+
+def _larger(instance: GpuInstance, gpu_count: int) -> str:
+    enough = [one for one in catalogue().instances.values() if one.gpu_count >= gpu_count]
+    same_gpu = [one.instance_type for one in enough if one.gpu == instance.gpu]
+    names = same_gpu or [one.instance_type for one in enough]
+    return f" or use a type with {gpu_count} GPUs, like {names[0]}" if names else "; no type has that many"
+
+
+def ports(settings: Settings) -> Iterator[Fault]:
+    """No other port of the engine is the one that the router connects to."""
+    for index, pool in enumerate(settings.workers):
+        for name, value in pool.engine.values.items():
+            if name.endswith("_port") and value == pool.port:
+                path = f"workers[{index}].engine.{name}"
+                involved = (f"workers[{index}].port",)
+                yield Fault(path, value, "is the port that the router connects to", "use another port", involved)

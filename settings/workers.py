@@ -1,0 +1,127 @@
+"""Settings of one pool of workers: an Auto Scaling group of equal GPU hosts serving one model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from settings.base import Name, Port, Seconds, Section
+from settings.engine_arguments import EngineArguments
+from settings.router import ImageSettings, VolumeSettings
+
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
+Revision = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{40}$"),
+    Field(examples=["0123456789abcdef0123456789abcdef01234567"], json_schema_extra={"x-form": "give a full commit id"}),
+]
+Percent = Annotated[int, Field(ge=0, le=100)]
+HeartbeatSeconds = Annotated[int, Field(ge=30, le=7200)]  # EC2 Auto Scaling API, PutLifecycleHook
+
+
+class WorkerVolumeSettings(VolumeSettings):
+    """A worker's root volume: room for a model, and as fast as Terraform's provider lets a gp3 volume be."""
+
+    size_gib: Annotated[int, Field(ge=8, le=16384)] = Field(default=150, description="Size in GiB.")
+    iops: Annotated[int, Field(ge=3000, le=16000)] = Field(
+        default=4000, description="Provisioned operations per second."
+    )
+    throughput_mib: Annotated[int, Field(ge=125, le=1000)] = Field(
+        default=1000, description="Provisioned throughput, MiB/s."
+    )
+
+
+class WarmPoolSettings(Section):
+    """Hosts that have booted once and are stopped: their volume is read and the compile cache is filled."""
+
+    enabled: bool = Field(default=False, description="Keep a warm pool.")
+    min_size: Annotated[int, Field(ge=0)] = Field(default=0, description="Hosts kept in the pool at least.")
+    max_prepared: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="In service plus warm at most; default: the pool's max_size."
+    )
+    # Every GPU type reports HibernationSupported=false (DescribeInstanceTypes), so Hibernated is not offered.
+    state: Literal["stopped", "running"] = Field(default="stopped", description="State of a host while it waits.")
+    reuse_on_scale_in: bool = Field(default=False, description="Return hosts to the warm pool on scale-in.")
+
+
+class SpotSettings(Section):
+    """Spot capacity; interruptions are announced two minutes ahead."""
+
+    enabled: bool = Field(default=False, description="Buy spot capacity above the on-demand base.")
+    on_demand_base: Annotated[int, Field(ge=0)] = Field(default=0, description="Hosts that are always on-demand.")
+    on_demand_percentage: Percent = Field(default=0, description="Share of on-demand above the base, in percent.")
+    other_instance_types: tuple[InstanceType, ...] = Field(
+        default=(), description="Further types that can hold the model; more types mean fewer interruptions."
+    )
+
+
+class ScalingSettings(Section):
+    """When the pool grows and shrinks."""
+
+    target_load: Annotated[float, Field(gt=0)] = Field(
+        default=8.0, description="Running plus queued requests per ready worker that target tracking holds."
+    )
+    scale_in_cooldown_seconds: Seconds = Field(
+        default=600, description="Time the load must stay below half of target_load before one worker leaves."
+    )
+    instance_warmup_seconds: Seconds = Field(
+        default=300, description="Time after which a new worker counts in the group's metrics and refreshes."
+    )
+
+
+class LifecycleSettings(Section):
+    """Time limits in the life of a worker."""
+
+    ready_timeout_seconds: HeartbeatSeconds = Field(
+        default=1800, description="A host that does not answer a real generation within this time leaves the group."
+    )
+    drain_timeout_seconds: HeartbeatSeconds = Field(
+        default=600,
+        description="One heartbeat of the terminating hook; while it is renewed, requests in flight may finish.",
+    )
+    min_healthy_percent: Percent = Field(
+        default=100, description="Share of the pool that stays in service while hosts are replaced, in percent."
+    )
+
+
+class WorkerPool(Section):
+    """One `[[workers]]` entry."""
+
+    name: Name = Field(default="default", description="Name of the pool, part of every resource's name.")
+    instance_type: InstanceType = Field(default="g6e.xlarge", description="GPU instance type.")
+    model_id: ModelId = Field(
+        default="Valdemardi/DeepSeek-R1-Distill-Qwen-32B-AWQ", description="Hugging Face model id."
+    )
+    model_revision: Revision | None = Field(
+        default=None, description="Commit of the model's repository; a bake pins the newest when none is given."
+    )
+    served_model_name: str | None = Field(default=None, description="Name clients send as `model`; default: model_id.")
+    min_size: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Workers at least.")
+    max_size: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="Workers at most.")
+    desired_size: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="Workers at the first apply; later the scaling policy decides. Default: min_size."
+    )
+    port: Port = Field(default=30000, description="Port of the engine, reachable from the router only.")
+    image: ImageSettings = Field(default=ImageSettings(), description="Machine image of the workers.")
+    volume: WorkerVolumeSettings = Field(
+        default=WorkerVolumeSettings(), description="Root volume with model and caches."
+    )
+    warm_pool: WarmPoolSettings = Field(default=WarmPoolSettings(), description="Warm pool.")
+    spot: SpotSettings = Field(default=SpotSettings(), description="Spot capacity.")
+    scaling: ScalingSettings = Field(default=ScalingSettings(), description="Scaling.")
+    lifecycle: LifecycleSettings = Field(default=LifecycleSettings(), description="Time limits.")
+    engine: EngineArguments = Field(
+        default=EngineArguments(), description="SGLang server arguments under their own names with underscores."
+    )
+
+    @property
+    def served_name(self) -> str:
+        """The name under which clients ask for this pool's model."""
+        return self.served_model_name or self.model_id
+
+    @property
+    def initial_size(self) -> int:
+        """Workers at the first apply."""
+        return self.min_size if self.desired_size is None else self.desired_size
