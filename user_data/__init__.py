@@ -1,0 +1,1 @@
+"""Everything that runs on a host, and the contract between the laptop and the host."""

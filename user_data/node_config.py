@@ -1,0 +1,108 @@
+"""The contract between the laptop and the host: `/etc/sglang-fleet/node.json`.
+
+The stacks write it into user data, the programs on the host read it. It is installed on hosts, so it imports nothing
+but pydantic and the standard library. It never holds a secret: only the name of the parameter that does.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TAG_DEPLOYMENT = "sglang-fleet:deployment"
+TAG_STACK = "sglang-fleet:stack"
+TAG_POOL = "sglang-fleet:pool"
+TAG_ENGINE_PORT = "sglang-fleet:engine-port"
+TAG_MODEL = "sglang-fleet:model"
+
+NODE_CONFIG_PATH = "/etc/sglang-fleet/node.json"
+AGENT_HOME = "/opt/sglang-fleet"
+ENGINE_HOME = "/opt/sglang"
+RUN_DIRECTORY = "/run/sglang-fleet"
+MODELS_DIRECTORY = f"{ENGINE_HOME}/models"
+COMPILE_CACHE_DIRECTORY = f"{ENGINE_HOME}/torch_compile_cache"
+ENGINE_LOG = f"{ENGINE_HOME}/logs/sglang.log"
+ROUTER_LOG = "/var/log/sglang-fleet/router.log"
+DISCOVERY_LOG = "/var/log/sglang-fleet/discovery.log"
+AGENT_LOG = "/var/log/sglang-fleet/agent.log"
+DISCOVERY_MANIFEST = f"{RUN_DIRECTORY}/workers.json"
+
+# The load signal: published by the router host, read by the scaling policies.
+METRIC_LOAD = "LoadPerWorker"
+DIMENSION_DEPLOYMENT = "Deployment"
+DIMENSION_POOL = "Pool"
+METRIC_INTERVAL_SECONDS = 10
+
+UNIT_ROUTER = "sglang-fleet-router.service"
+UNIT_DISCOVERY = "sglang-fleet-discovery.service"
+UNIT_WORKER = "sglang-fleet-worker.service"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsConfig(_Model):
+    """Where the router host reads certificate and key (PEM text in Secrets Manager)."""
+
+    certificate_secret: str
+    key_secret: str
+
+
+class RouterConfig(_Model):
+    """What the router host runs: `smg` with these values, fed by discovery."""
+
+    listen: str = Field(
+        description="Address to listen on; the host's own private address, or 0.0.0.0 behind a load balancer."
+    )
+    port: int
+    prometheus_port: int
+    policy: str
+    balance_abs_threshold: int
+    balance_rel_threshold: float
+    max_concurrent_requests: int
+    request_timeout_seconds: int
+    discovery_interval_seconds: int
+    manifest: str = DISCOVERY_MANIFEST
+    tls: TlsConfig | None = None
+
+
+class WorkerConfig(_Model):
+    """What a worker runs: the engine with these arguments."""
+
+    pool: str
+    port: int
+    model_path: str
+    served_model_name: str
+    engine_arguments: tuple[str, ...] = Field(
+        description="Words of SGLang's command line, without those that the agent adds (address, key, model)."
+    )
+    ready_timeout_seconds: int
+
+
+class LogConfig(_Model):
+    """CloudWatch log groups and namespace that this host writes to."""
+
+    group: str
+    metrics_namespace: str
+
+
+class NodeConfig(_Model):
+    """One host's part of the deployment."""
+
+    version: Literal[1] = 1
+    deployment: str
+    stack: str
+    region: str
+    logs: LogConfig
+    api_key_parameter: str | None = Field(
+        description="SSM SecureString parameter with the API key, or None for no key."
+    )
+    router: RouterConfig | None = None
+    worker: WorkerConfig | None = None
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The systemd units this host starts."""
+        return (UNIT_DISCOVERY, UNIT_ROUTER) if self.router else (UNIT_WORKER,)
