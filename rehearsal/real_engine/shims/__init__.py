@@ -1,0 +1,1 @@
+"""Files copied into the CPU environment; none is imported from here."""
