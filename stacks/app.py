@@ -1,0 +1,144 @@
+"""From settings to all stacks: each gets its Inputs only, and what it needs of others arrives as their Outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from settings import naming
+from settings.subnets import private_blocks, public_blocks
+from stacks.base import Deployment
+from stacks.hosts import HostImage, HostVolume
+from stacks.logs import LogGroup, LogsInputs, LogsStack, PoolOnDashboard
+from stacks.network import NetworkInputs, NetworkStack, Zone
+from stacks.node_configs import router_node, worker_node
+from stacks.router import RouterInputs, RouterStack
+from stacks.state import StateInputs, StateStack
+from stacks.workers import SpotPlan, WorkersInputs, WorkersStack
+
+if TYPE_CHECKING:
+    from cdktf import App
+
+    from settings.model import Settings
+    from settings.router import ImageSettings, VolumeSettings
+    from settings.workers import WorkerPool
+    from stacks.base import FleetStack
+    from stacks.logs import LogsOutputs
+    from stacks.network import NetworkOutputs
+    from stacks.router import RouterOutputs
+
+
+@dataclass(frozen=True)
+class _Below:
+    """What a pool's stack is built on."""
+
+    deployment: Deployment
+    network: NetworkOutputs
+    logs: LogsOutputs
+    router: RouterOutputs
+
+
+def build_app(app: App, settings: Settings) -> None:
+    """Add every stack of the deployment to `app`."""
+    deployment = Deployment.of(settings)
+    state = StateStack(app, StateInputs(deployment, settings.state.force_destroy))
+    logs = LogsStack(app, _logs_inputs(settings, deployment))
+    network = NetworkStack(app, _network_inputs(settings, deployment, logs.outputs))
+    router = RouterStack(app, _router_inputs(settings, deployment, network.outputs, logs.outputs))
+    below = _Below(deployment, network.outputs, logs.outputs, router.outputs)
+    pools: list[FleetStack] = [WorkersStack(app, _workers_inputs(settings, pool, below)) for pool in settings.workers]
+    # Order that references alone do not say: the state of every stack lies in the bucket of the first one, so the
+    # bucket comes first and goes last.
+    for stack in (logs, network, router, *pools):
+        stack.add_dependency(state)
+
+
+def _logs_inputs(settings: Settings, deployment: Deployment) -> LogsInputs:
+    writers = (naming.STACK_NETWORK, naming.STACK_ROUTER, *(naming.workers_stack(p.name) for p in settings.workers))
+    return LogsInputs(
+        deployment=deployment,
+        retention_days=settings.logs.retention_days,
+        alarm_email=settings.logs.alarm_email,
+        groups=tuple(LogGroup(stack, naming.log_group(settings, stack)) for stack in writers),
+        pools=tuple(_on_dashboard(settings, pool) for pool in settings.workers),
+    )
+
+
+def _on_dashboard(settings: Settings, pool: WorkerPool) -> PoolOnDashboard:
+    group = naming.log_group(settings, naming.workers_stack(pool.name))
+    return PoolOnDashboard(pool.name, naming.worker_group(settings, pool), group)
+
+
+def _network_inputs(settings: Settings, deployment: Deployment, logs: LogsOutputs) -> NetworkInputs:
+    network = settings.network
+    blocks = zip(settings.availability_zones, private_blocks(settings), public_blocks(settings), strict=True)
+    return NetworkInputs(
+        deployment=deployment,
+        vpc_cidr=str(network.vpc_cidr),
+        zones=tuple(Zone(name, str(private), str(public)) for name, private, public in blocks),
+        nat=network.nat,
+        interface_endpoints=network.interface_endpoints,
+        flow_log_group_arn=logs.group_arn(naming.STACK_NETWORK) if network.flow_logs else None,
+    )
+
+
+def _router_inputs(
+    settings: Settings, deployment: Deployment, network: NetworkOutputs, logs: LogsOutputs
+) -> RouterInputs:
+    router = settings.router
+    tls = router.tls
+    return RouterInputs(
+        deployment=deployment,
+        network=network,
+        logs=logs,
+        node=router_node(settings),
+        address=str(router.address),
+        port=router.port,
+        count=router.count,
+        instance_type=router.instance_type,
+        image=_image(settings, router.image, naming.STACK_ROUTER),
+        volume=_volume(router.volume),
+        allowed_cidrs=tuple(str(cidr) for cidr in settings.access.allowed_cidrs),
+        tls_secret_arns=(tls.certificate_secret, tls.key_secret) if tls else (),
+    )
+
+
+def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> WorkersInputs:
+    node = worker_node(settings, pool)
+    assert node.worker is not None  # noqa: S101 - for the type checker
+    return WorkersInputs(
+        deployment=below.deployment,
+        network=below.network,
+        logs=below.logs,
+        router=below.router,
+        node=node,
+        worker=node.worker,
+        group_name=naming.worker_group(settings, pool),
+        instance_type=pool.instance_type,
+        image=_image(settings, pool.image, naming.workers_stack(pool.name)),
+        volume=_volume(pool.volume),
+        sizes=(pool.min_size, pool.initial_size, pool.max_size),
+        warm_pool=pool.warm_pool,
+        spot=_spot(pool),
+        target_load=pool.scaling.target_load,
+        scale_in_seconds=pool.scaling.scale_in_cooldown_seconds,
+        warmup_seconds=pool.scaling.instance_warmup_seconds,
+        ready_timeout_seconds=pool.lifecycle.ready_timeout_seconds,
+        min_healthy_percent=pool.lifecycle.min_healthy_percent,
+    )
+
+
+def _image(settings: Settings, image: ImageSettings, stack: str) -> HostImage:
+    return HostImage(image.ami, image.ssm_parameter or naming.image_parameter(settings, stack))
+
+
+def _volume(volume: VolumeSettings) -> HostVolume:
+    return HostVolume(volume.size_gib, volume.iops, volume.throughput_mib, volume.initialization_rate_mib)
+
+
+def _spot(pool: WorkerPool) -> SpotPlan | None:
+    spot = pool.spot
+    if not spot.enabled:
+        return None
+    types = (pool.instance_type, *spot.other_instance_types)
+    return SpotPlan(spot.on_demand_base, spot.on_demand_percentage, types)

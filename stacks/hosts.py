@@ -1,0 +1,90 @@
+"""What router and worker hosts have in common: image, user data, security group rules, instance metadata settings."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
+
+from stacks.network import ANYWHERE, HTTPS
+from user_data.render import render_user_data
+
+if TYPE_CHECKING:
+    from stacks.base import FleetStack
+    from user_data.node_config import NodeConfig
+
+# The root device of Ubuntu images, which the bake starts from.
+ROOT_DEVICE = "/dev/sda1"
+METADATA_HOP_LIMIT = 1  # the programs run on the host itself; a container or a proxy must not reach the credentials
+
+
+@dataclass(frozen=True)
+class HostImage:
+    """Where the image id comes from: given, or read from the SSM parameter that a bake writes."""
+
+    ami: str | None
+    ssm_parameter: str
+
+    def resolve(self, stack: FleetStack) -> str:
+        """The image id; with a parameter, Terraform reads it at plan time, so that a new image shows in the plan."""
+        if self.ami:
+            return self.ami
+        return DataAwsSsmParameter(stack, "image", name=self.ssm_parameter).insecure_value
+
+
+@dataclass(frozen=True)
+class HostVolume:
+    """Root volume: gp3, encrypted. Sizes in GiB, throughput and initialization rate in MiB/s."""
+
+    size_gib: int
+    iops: int
+    throughput_mib: int
+    initialization_rate_mib: int | None
+
+
+def host_security_group(stack: FleetStack, vpc_id: str, description: str) -> SecurityGroup:
+    """A group that lets nothing in, and HTTPS out to the AWS services."""
+    group = SecurityGroup(
+        stack,
+        "security-group",
+        name=stack.resource_name(stack.stack),
+        description=description,
+        vpc_id=vpc_id,
+        tags={"Name": stack.resource_name(stack.stack)},
+    )
+    VpcSecurityGroupEgressRule(
+        stack,
+        "https-out",
+        security_group_id=group.id,
+        description="AWS services, through NAT gateway or endpoints",
+        ip_protocol="tcp",
+        from_port=HTTPS,
+        to_port=HTTPS,
+        cidr_ipv4=ANYWHERE,
+    )
+    return group
+
+
+def parameter_arn(stack: FleetStack, name: str) -> str:
+    """ARN of an SSM parameter of this account and region."""
+    account = DataAwsCallerIdentity(stack, "account").account_id
+    partition = DataAwsPartition(stack, "partition").partition
+    return f"arn:{partition}:ssm:{stack.deployment.region}:{account}:parameter{name}"
+
+
+def encoded_user_data(stack: FleetStack, node: NodeConfig) -> str:
+    """User data of the host, base64. Its content is an output too, so that a plan shows what changes in it."""
+    as_text = node.model_dump_json(indent=1, exclude_none=True)
+    stack.output("node_config", _literal(as_text), "What the hosts read at boot")
+    return base64.b64encode(render_user_data(node).encode()).decode()
+
+
+def _literal(text: str) -> str:
+    """Text that Terraform shall not read as a template."""
+    return text.replace("${", "$${").replace("%{", "%%{")
