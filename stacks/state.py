@@ -7,13 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
-    S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
-    S3BucketLifecycleConfigurationRuleFilter,
-    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
-)
 from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
 from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
 from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
@@ -29,8 +22,6 @@ from stacks.iam import POLICY_VERSION
 
 if TYPE_CHECKING:
     from constructs import Construct
-
-OLD_VERSIONS_KEPT_DAYS = 90  # a quarter to notice that a state was damaged
 
 
 @dataclass(frozen=True)
@@ -54,9 +45,8 @@ class StateStack(FleetStack):
     def __init__(self, scope: Construct, inputs: StateInputs) -> None:
         super().__init__(scope, STACK_STATE, inputs.deployment)
         bucket = self._bucket(inputs.force_destroy)
-        versioning = self._versioning(bucket)
+        self._versioning(bucket)
         self._encryption(bucket)
-        self._expiry(bucket, versioning)
         blocked = self._no_public_access(bucket)
         self._tls_only(bucket, blocked)
         self.outputs = StateOutputs(bucket=bucket.bucket)
@@ -65,9 +55,10 @@ class StateStack(FleetStack):
     def _bucket(self, force_destroy: bool) -> S3Bucket:  # noqa: FBT001 - one flag, named like Terraform's
         return S3Bucket(self, "bucket", bucket=self.deployment.state_bucket, force_destroy=force_destroy)
 
-    def _versioning(self, bucket: S3Bucket) -> S3BucketVersioningA:
+    def _versioning(self, bucket: S3Bucket) -> None:
+        # Old versions are kept for good: they are kilobytes, and one of them may be what rescues a deployment.
         enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
-        return S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
+        S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
 
     def _encryption(self, bucket: S3Bucket) -> None:
         by_default = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
@@ -77,20 +68,6 @@ class StateStack(FleetStack):
             apply_server_side_encryption_by_default=by_default, bucket_key_enabled=True
         )
         S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket.id, rule=[rule])
-
-    def _expiry(self, bucket: S3Bucket, versioning: S3BucketVersioningA) -> None:
-        rule = S3BucketLifecycleConfigurationRule(
-            id="expire-old-versions",
-            status="Enabled",
-            filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-            abort_incomplete_multipart_upload=[
-                S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=7)
-            ],
-            noncurrent_version_expiration=[
-                S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_VERSIONS_KEPT_DAYS)
-            ],
-        )
-        S3BucketLifecycleConfiguration(self, "expiry", bucket=bucket.id, rule=[rule], depends_on=[versioning])
 
     def _no_public_access(self, bucket: S3Bucket) -> S3BucketPublicAccessBlock:
         return S3BucketPublicAccessBlock(
