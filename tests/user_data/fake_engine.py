@@ -30,6 +30,7 @@ class Engine:
     name: str = "engine"
     healthy: bool = True
     seen: list[tuple[str, str | None]] = field(default_factory=list)
+    hold: threading.Event | None = None  # chat completions wait until it is set
 
     def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if path == "/v1/models":
@@ -41,6 +42,8 @@ class Engine:
         if path == "/generate":
             return {"text": f"from {self.name}", "meta_info": {"completion_tokens": 1}}
         if path == "/v1/chat/completions":
+            if self.hold:
+                self.hold.wait(60)
             message = {"role": "assistant", "content": f"from {self.name}"}
             return {
                 "id": "x",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from user_data.agent.aws import AwsError, Fleet, SecretFormatError, Worker, get_secret_parameter
+from user_data.agent.aws import AwsError, Fleet, FleetView, Metrics, SecretFormatError, Worker, get_secret_parameter
 
 if TYPE_CHECKING:
     from botocore.stub import Stubber
@@ -72,7 +72,7 @@ def test_workers_are_found_by_tag_with_what_their_group_says(aws: Aws) -> None:
         _group("g", _instance("i-a"), _instance("i-b", "Terminating:Wait"), _instance("i-c", health="Unhealthy"))
     )
     aws.ec2.add_response("describe_instances", _addresses(a="10.0.1.1"), _asked("i-a"))
-    members = aws.fleet.members()
+    members = aws.fleet.view().workers
     assert members[0] == Worker("i-a", "default", "org/Tiny", 30000, "InService", healthy=True, address="10.0.1.1")
     assert members[0].url == "http://10.0.1.1:30000"
     assert [(member.instance_id, member.in_service) for member in members] == [
@@ -82,15 +82,21 @@ def test_workers_are_found_by_tag_with_what_their_group_says(aws: Aws) -> None:
     ]
 
 
+def test_pools_are_known_without_workers_and_without_another_call(aws: Aws) -> None:
+    second = {**GOOD_TAGS, "sglang-fleet:pool": "big"}
+    aws.groups(_group("g"), _group("h", tags=second), _group("i"), _group("odd", tags={}))
+    assert aws.fleet.view() == FleetView(pools=("big", "default"), workers=())
+
+
 def test_steady_state_is_one_call_and_a_new_worker_one_more(aws: Aws) -> None:
     aws.groups(_group("g", _instance("i-a")))
     aws.ec2.add_response("describe_instances", _addresses(a="10.0.1.1"), _asked("i-a"))
-    assert len(aws.fleet.in_service()) == 1
+    assert len(aws.fleet.view().in_service) == 1
     aws.groups(_group("g", _instance("i-a")))
-    assert len(aws.fleet.in_service()) == 1
+    assert len(aws.fleet.view().in_service) == 1
     aws.groups(_group("g", _instance("i-a"), _instance("i-b")))
     aws.ec2.add_response("describe_instances", _addresses(b="10.0.1.2"), _asked("i-b"))
-    assert [worker.url for worker in aws.fleet.in_service()] == ["http://10.0.1.1:30000", "http://10.0.1.2:30000"]
+    assert [worker.url for worker in aws.fleet.view().in_service] == ["http://10.0.1.1:30000", "http://10.0.1.2:30000"]
 
 
 def test_every_page_is_read(aws: Aws) -> None:
@@ -99,7 +105,7 @@ def test_every_page_is_read(aws: Aws) -> None:
     last = {"AutoScalingGroups": [_group("h", _instance("i-b"))]}
     aws.autoscaling.add_response("describe_auto_scaling_groups", last, {**GROUPS_ASKED, "NextToken": "more"})
     aws.ec2.add_response("describe_instances", _addresses(a="10.0.1.1", b="10.0.1.2"), _asked("i-a", "i-b"))
-    assert len(aws.fleet.in_service()) == 2
+    assert len(aws.fleet.view().in_service) == 2
 
 
 def test_many_addresses_are_asked_for_in_batches(aws: Aws) -> None:
@@ -108,19 +114,19 @@ def test_many_addresses_are_asked_for_in_batches(aws: Aws) -> None:
     for batch in (ids[:200], ids[200:]):
         reply = _addresses(**{key[2:]: "10.0.0.1" for key in batch})
         aws.ec2.add_response("describe_instances", reply, _asked(*batch))
-    assert len(aws.fleet.in_service()) == 201
+    assert len(aws.fleet.view().in_service) == 201
 
 
 def test_a_worker_without_an_address_yet_is_not_in_service(aws: Aws) -> None:
     aws.groups(_group("g", _instance("i-a")))
     aws.ec2.add_response("describe_instances", {"Reservations": [{"Instances": [{"InstanceId": "i-a"}]}]})
-    assert aws.fleet.in_service() == ()
+    assert aws.fleet.view().in_service == ()
 
 
 def test_a_group_without_our_tags_is_told_once_and_does_not_stop_the_rest(aws: Aws, lines: LogLines) -> None:
     for _ in range(2):
         aws.groups(_group("odd", _instance("i-z"), tags={"sglang-fleet:pool": "p"}))
-        assert aws.fleet.members() == ()
+        assert aws.fleet.view().workers == ()
     (told,) = lines.named("group_refused")
     assert told["group"] == "odd"
     assert told["missing_tags"] == ["sglang-fleet:model", "sglang-fleet:engine-port"]
@@ -129,7 +135,7 @@ def test_a_group_without_our_tags_is_told_once_and_does_not_stop_the_rest(aws: A
 def test_the_error_code_is_kept(aws: Aws) -> None:
     aws.autoscaling.add_client_error("describe_auto_scaling_groups", "Throttling", "Rate exceeded")
     with pytest.raises(AwsError) as caught:
-        aws.fleet.members()
+        aws.fleet.view()
     assert (caught.value.code, caught.value.throttled) == ("Throttling", True)
     assert str(caught.value) == "autoscaling:DescribeAutoScalingGroups: Throttling: Rate exceeded"
 
@@ -140,7 +146,7 @@ def test_a_network_error_is_named(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(aws.fleet._autoscaling, "get_paginator", fail)
     with pytest.raises(AwsError) as caught:
-        aws.fleet.members()
+        aws.fleet.view()
     assert (caught.value.code, caught.value.throttled) == ("ConnectTimeoutError", False)
 
 
@@ -171,3 +177,19 @@ def test_a_missing_parameter_keeps_its_code(stub: StubFactory) -> None:
     with pytest.raises(AwsError) as caught:
         get_secret_parameter("/k", "eu-central-1", client)
     assert caught.value.code == "ParameterNotFound"
+
+
+DATUM: dict[str, Any] = {"MetricName": "LoadPerWorker", "Value": 0.0, "StorageResolution": 1}
+
+
+def test_values_go_to_the_namespace_in_one_call(stub: StubFactory) -> None:
+    client, stubber = stub("cloudwatch")
+    stubber.add_response("put_metric_data", {}, {"Namespace": "sglang-fleet", "MetricData": [DATUM, DATUM]})
+    Metrics("sglang-fleet", client).put([DATUM, DATUM])  # type: ignore[list-item]
+
+
+def test_a_refused_value_keeps_its_code(stub: StubFactory) -> None:
+    client, stubber = stub("cloudwatch")
+    stubber.add_client_error("put_metric_data", "AccessDenied", "no")
+    with pytest.raises(AwsError, match=r"^cloudwatch:PutMetricData: AccessDenied: no$"):
+        Metrics("sglang-fleet", client).put([])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from user_data.agent.aws import AwsError, Worker
+from user_data.agent.aws import AwsError, FleetView, Worker
 from user_data.agent.discovery import (
     REUSE_SECONDS,
     Add,
@@ -97,11 +97,11 @@ class Script:
         self.answers = list(answers)
         self.now = 0.0
 
-    def members(self) -> tuple[Worker, ...]:
+    def view(self) -> FleetView:
         answer = self.answers.pop(0)
         if isinstance(answer, AwsError):
             raise answer
-        return answer
+        return FleetView(("default",), answer)
 
 
 def _error(code: str = "InternalFailure") -> AwsError:

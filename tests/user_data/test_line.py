@@ -5,11 +5,16 @@ Needs a Python with the Pipfile's [router] group: .cache/venvs/router, or the on
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +25,17 @@ from moto.server import ThreadedMotoServer
 
 from tests.user_data.fake_engine import Engine, serve
 from tests.user_data.nodes import ROUTER, node
-from user_data.node_config import TAG_DEPLOYMENT, TAG_ENGINE_PORT, TAG_MODEL, TAG_POOL, NodeConfig
+from user_data.node_config import (
+    DIMENSION_DEPLOYMENT,
+    DIMENSION_POOL,
+    METRIC_INTERVAL_SECONDS,
+    METRIC_LOAD,
+    TAG_DEPLOYMENT,
+    TAG_ENGINE_PORT,
+    TAG_MODEL,
+    TAG_POOL,
+    NodeConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,13 +55,13 @@ REGION = "eu-central-1"
 OVERRIDES = {"tls": None, "discovery_interval_seconds": 1, "policy": "round_robin"}
 
 
-def eventually(what: str, done: Callable[[], bool], seconds: float = 20.0) -> float:
+def eventually(what: str, done: Callable[[], bool], seconds: float = 20.0, every: float = 0.02) -> float:
     """Wait until `done`; returns how long that took."""
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         if done():
             return time.monotonic() - started
-        time.sleep(0.02)
+        time.sleep(every)
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
@@ -60,23 +75,25 @@ class Cloud:
             service, region_name=REGION, endpoint_url=endpoint, **credentials
         )
         self.autoscaling, self.ec2 = self._client("autoscaling"), self._client("ec2")
+        self.cloudwatch = self._client("cloudwatch")
         self._client("ssm").put_parameter(Name=PARAMETER, Value=KEY, Type="SecureString")
         vpc = self.ec2.create_vpc(CidrBlock="127.64.0.0/16")["Vpc"]["VpcId"]
         subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock="127.64.210.0/25")["Subnet"]["SubnetId"]
-        self._group("other", subnet, "elsewhere")
-        self._group("pool", subnet, "fleet")
+        self._group("other", subnet, "elsewhere", size=2)
+        self._group("pool", subnet, "fleet", size=2)
+        self._group("empty", subnet, "fleet", size=0)
         self.engines = {address: Engine(model="org/Tiny", api_key=KEY, name=address) for address in self.addresses()}
         self._servers = [serve(engine, address, ENGINE_PORT) for address, engine in self.engines.items()]
 
-    def _group(self, name: str, subnet: str, deployment: str) -> None:
+    def _group(self, name: str, subnet: str, deployment: str, size: int) -> None:
         template = {"ImageId": "ami-12c6146b", "InstanceType": "g6e.xlarge"}
         self.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=template)
-        tags = {TAG_DEPLOYMENT: deployment, TAG_POOL: "default", TAG_MODEL: "org/Tiny", TAG_ENGINE_PORT: "30000"}
+        tags = {TAG_DEPLOYMENT: deployment, TAG_POOL: name, TAG_MODEL: "org/Tiny", TAG_ENGINE_PORT: "30000"}
         self.autoscaling.create_auto_scaling_group(
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=4,
-            DesiredCapacity=2,
+            DesiredCapacity=size,
             VPCZoneIdentifier=subnet,
             LaunchTemplate={"LaunchTemplateName": name, "Version": "$Latest"},
             Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": True} for key, value in tags.items()],
@@ -89,6 +106,25 @@ class Cloud:
     def addresses(self) -> list[str]:
         found = self.ec2.describe_instances(InstanceIds=self.instances())["Reservations"]
         return [instance["PrivateIpAddress"] for reservation in found for instance in reservation["Instances"]]
+
+    def loads(self, pool: str) -> list[float]:
+        """What was published for the pool, oldest first, asked for by the names that the scaling policies use."""
+        dimensions = {DIMENSION_DEPLOYMENT: "fleet", DIMENSION_POOL: pool}
+        now = datetime.now(UTC)
+        answer = self.cloudwatch.get_metric_statistics(
+            Namespace="sglang-fleet",
+            MetricName=METRIC_LOAD,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+            Period=1,  # moto begins periods at the first value, so ten seconds would not be CloudWatch's ten seconds
+            Statistics=["Average"],
+        )
+        points = {point["Timestamp"].timestamp(): point["Average"] for point in answer["Datapoints"]}
+        times = sorted(points)
+        periods = [at // METRIC_INTERVAL_SECONDS for at in times]
+        assert all(later == earlier + 1 for earlier, later in pairwise(periods)), times
+        return [points[at] for at in times]
 
     def close(self) -> None:
         for server in self._servers:
@@ -116,7 +152,12 @@ class Host:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.http = httpx.Client(base_url=f"http://{ADDRESS}:{PORT}", trust_env=False, timeout=10)
+        self.http = httpx.Client(base_url=f"http://{ADDRESS}:{PORT}", trust_env=False, timeout=60)
+
+    def dry_run(self) -> list[dict[str, Any]]:
+        argv = [sys.executable, "-m", "user_data.agent", "discovery", "--dry-run", "--once"]
+        printed = subprocess.run(argv, env=self._environment, cwd=self.root, capture_output=True, check=True).stdout
+        return [line for line in map(json.loads, printed.splitlines()) if "action" in line]
 
     def start(self, verb: str) -> None:
         python = str(ROUTER_PYTHON) if verb == "router" else sys.executable
@@ -185,6 +226,24 @@ def test_requests_reach_both_workers_with_the_key_and_only_with_it(host: Host, c
         assert KEY.encode() not in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
     assert KEY not in host.log("router") + host.log("discovery")
     assert host.http.get(f"http://{ADDRESS}:{ROUTER.prometheus_port}/metrics").status_code == 200
+
+
+def test_the_load_per_ready_worker_arrives_with_zeros(host: Host, cloud: Cloud) -> None:
+    eventually("two workers", lambda: host.ready_workers() == 2)
+    hold = threading.Event()
+    for engine in cloud.engines.values():
+        engine.hold = hold
+    with ThreadPoolExecutor(5) as clients:
+        answers = [clients.submit(host.chat) for _ in range(5)]
+        eventually("a value with requests in flight", lambda: 2.5 in cloud.loads("pool"), 25, 0.5)
+        assert [(line["pool"], line["value"]) for line in host.dry_run()] == [("empty", 0.0), ("pool", 2.5)]
+        hold.set()
+        assert {answer.result().status_code for answer in answers} == {200}
+    eventually("a value without requests", lambda: cloud.loads("pool")[-1] == 0.0, 15, 0.5)
+    assert set(cloud.loads("empty")) == {0.0}
+    assert "load_not_published" not in host.log("discovery").partition("load_published")[2]
+    host.processes["discovery"].send_signal(signal.SIGTERM)
+    assert host.processes["discovery"].wait(2) == 0
 
 
 def test_scale_in_aws_outage_and_router_restart(host: Host, cloud: Cloud, moto: ThreadedMotoServer) -> None:

@@ -10,10 +10,11 @@ import json
 import signal
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from user_data.agent import check, discovery, engine, router, worker
-from user_data.agent.aws import AwsError, Fleet, SecretFormatError
+from user_data.agent import check, discovery, engine, publisher, router, worker
+from user_data.agent.aws import AwsError, Fleet, Metrics, SecretFormatError
 from user_data.agent.host import DEFAULT_CONFIG, ConfigError, load_config, rooted
 from user_data.agent.log import Log
 from user_data.agent.metadata import MetadataClient, MetadataError
@@ -68,14 +69,25 @@ def _discovery(options: argparse.Namespace, log: Log) -> int:
     node, config = _router_config(options.config)
     fleet = Fleet.connect(node.deployment, node.region, log)
     loop = discovery.Discovery(fleet, rooted(config.manifest), config.discovery_interval_seconds, log)
+    load = _publisher(node, config, loop, log)
     if options.dry_run:
         discovery.print_plan(loop)
+        publisher.print_loads(load)
         return OK
     if options.once:
         loop.step()
+        load.step(datetime.now(UTC))
         return FAILED if loop.failing else OK
-    discovery.run(loop, _stop_on_signals())
+    stop = _stop_on_signals()
+    publisher.start(load, stop)
+    discovery.run(loop, stop)
     return OK
+
+
+def _publisher(node: NodeConfig, config: RouterConfig, loop: discovery.Discovery, log: Log) -> publisher.Publisher:
+    source = publisher.RouterMetrics(lambda: router.listen_address(config, _private_ip), config.prometheus_port)
+    sink = Metrics.connect(node.logs.metrics_namespace, node.region)
+    return publisher.Publisher(node.deployment, source, sink, lambda: loop.view, log)
 
 
 def _router(options: argparse.Namespace, log: Log) -> int:

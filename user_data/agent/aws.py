@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, FilterTypeDef, InstanceTypeDef
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ssm import SSMClient
 
@@ -29,6 +31,8 @@ IDS_PER_CALL = 200  # EC2 API, DescribeInstances: the most values a filter takes
 
 # Discovery asks again two seconds later anyway, so it tries only twice in one cycle.
 POLLING = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+# Within one interval of the load signal, and within what the unit leaves a stopping program.
+PUBLISHING = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 # At boot: credentials of the instance profile may take some seconds to arrive.
 STARTING = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 6})
 
@@ -94,10 +98,23 @@ class Worker:
         return f"http://{self.address}:{self.port}" if self.address else None
 
 
-class Fleet:
-    """The workers of a deployment, found by tag.
+@dataclass(frozen=True)
+class FleetView:
+    """What AWS said at one moment: the pools whose groups exist, sorted, and every instance of those groups."""
 
-    In steady state `members` is one API call: an instance's private address never changes, so it is asked for once.
+    pools: tuple[str, ...] = ()
+    workers: tuple[Worker, ...] = ()
+
+    @property
+    def in_service(self) -> tuple[Worker, ...]:
+        """The workers that requests may go to."""
+        return tuple(worker for worker in self.workers if worker.in_service and worker.url)
+
+
+class Fleet:
+    """The pools and workers of a deployment, found by tag.
+
+    In steady state `view` is one API call: an instance's private address never changes, so it is asked for once.
     """
 
     def __init__(self, deployment: str, autoscaling: AutoScalingClient, ec2: EC2Client, log: Log) -> None:
@@ -115,21 +132,19 @@ class Fleet:
         autoscaling = boto3.client("autoscaling", region_name=region, config=POLLING)
         return cls(deployment, autoscaling, boto3.client("ec2", region_name=region, config=POLLING), log)
 
-    def in_service(self) -> tuple[Worker, ...]:
-        """Return the workers that requests may go to; raises AwsError as `members` does."""
-        return tuple(worker for worker in self.members() if worker.in_service and worker.url)
-
-    def members(self) -> tuple[Worker, ...]:
-        """Return every instance of the deployment's groups, with addresses for those in service.
+    def view(self) -> FleetView:
+        """Return the deployment's pools and every instance of their groups, with addresses for those in service.
 
         Raises:
             AwsError: AWS refused or did not answer.
         """
         with _edge("autoscaling:DescribeAutoScalingGroups"):
-            listed = tuple(worker for group in self._groups() for worker in self._workers(group))
+            groups = [(group, tags) for group in self._groups() if (tags := self._tags(group))]
+        listed = tuple(_worker(instance, tags) for group, tags in groups for instance in group.get("Instances", []))
         with _edge("ec2:DescribeInstances"):
             self._learn_addresses(listed)
-        return tuple(replace(worker, address=self._addresses.get(worker.instance_id)) for worker in listed)
+        workers = tuple(replace(worker, address=self._addresses.get(worker.instance_id)) for worker in listed)
+        return FleetView(tuple(sorted({tags[TAG_POOL] for _, tags in groups})), workers)
 
     def _groups(self) -> Iterator[AutoScalingGroupTypeDef]:
         paginator = self._autoscaling.get_paginator("describe_auto_scaling_groups")
@@ -137,18 +152,17 @@ class Fleet:
         for page in paginator.paginate(Filters=filters, PaginationConfig={"PageSize": GROUPS_PER_PAGE}):
             yield from page["AutoScalingGroups"]
 
-    def _workers(self, group: AutoScalingGroupTypeDef) -> Iterator[Worker]:
-        """Yield the group's instances; a group without our other tags is told once and left out, the rest goes on."""
+    def _tags(self, group: AutoScalingGroupTypeDef) -> dict[str, str] | None:
+        """Return the group's tags; a group without ours is told once and left out (None), the rest goes on."""
         name = group["AutoScalingGroupName"]
         tags = {tag["Key"]: tag.get("Value", "") for tag in group.get("Tags", [])}
         missing = [key for key in (TAG_POOL, TAG_MODEL, TAG_ENGINE_PORT) if not tags.get(key)]
-        if missing or not tags[TAG_ENGINE_PORT].isdecimal():
-            if name not in self._refused:
-                self._log.warning("group_refused", group=name, missing_tags=missing or [TAG_ENGINE_PORT])
-            self._refused |= {name}
-            return
-        for instance in group.get("Instances", []):
-            yield _worker(instance, tags)
+        if not missing and tags[TAG_ENGINE_PORT].isdecimal():
+            return tags
+        if name not in self._refused:
+            self._log.warning("group_refused", group=name, missing_tags=missing or [TAG_ENGINE_PORT])
+        self._refused |= {name}
+        return None
 
     def _learn_addresses(self, listed: tuple[Worker, ...]) -> None:
         present = {worker.instance_id for worker in listed}
@@ -165,6 +179,29 @@ class Fleet:
                 for instance in reservation["Instances"]:
                     if "PrivateIpAddress" in instance:
                         yield instance["InstanceId"], instance["PrivateIpAddress"]
+
+
+class Metrics:
+    """One CloudWatch namespace to write to."""
+
+    def __init__(self, namespace: str, client: CloudWatchClient) -> None:
+        """Use `connect` outside tests."""
+        self._namespace = namespace
+        self._client = client
+
+    @classmethod
+    def connect(cls, namespace: str, region: str) -> Metrics:
+        """Return the namespace with a client for publishing."""
+        return cls(namespace, boto3.client("cloudwatch", region_name=region, config=PUBLISHING))
+
+    def put(self, data: list[MetricDatumTypeDef]) -> None:
+        """Store the values, at most 1,000 (one PutMetricData call).
+
+        Raises:
+            AwsError: AWS refused or did not answer.
+        """
+        with _edge("cloudwatch:PutMetricData"):
+            self._client.put_metric_data(Namespace=self._namespace, MetricData=data)
 
 
 def get_secret_parameter(name: str, region: str, client: SSMClient | None = None) -> str:

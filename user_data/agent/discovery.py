@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from user_data.agent.aws import AwsError, Worker
+from user_data.agent.aws import AwsError, FleetView, Worker
 from user_data.agent.manifest import Entry, Manifest, ManifestError, read_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ class Defer:
 Action = Add | Drain | Remove | Defer
 
 
-class Members(Protocol):
+class Seen(Protocol):
     """Where the fleet is asked for; `aws.Fleet` is it."""
 
-    def members(self) -> tuple[Worker, ...]:
-        """Return every instance of the deployment's groups."""
+    def view(self) -> FleetView:
+        """Return the deployment's pools and every instance of their groups."""
 
 
 def plan(known: Manifest, seen: Iterable[Worker], left: Mapping[str, float], now: float) -> list[Action]:
@@ -121,7 +121,7 @@ class Discovery:
     """The loop's memory: what the router has, which addresses rest, and what AWS said last."""
 
     def __init__(
-        self, fleet: Members, path: Path, interval: float, log: Log, clock: Callable[[], float] = time.monotonic
+        self, fleet: Seen, path: Path, interval: float, log: Log, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Start from the manifest at `path`; `interval` is in seconds."""
         self._fleet = fleet
@@ -130,18 +130,20 @@ class Discovery:
         self._log = log
         self._clock = clock
         self._known = self._read()
+        self._view: FleetView | None = None
         self._left: dict[str, float] = {}
         self._deferred: frozenset[str] = frozenset()
         self._error: str | None = None
         self._throttled = 0
 
     def look(self) -> list[Action]:
-        """Ask AWS and plan, changing nothing.
+        """Ask AWS and plan; the manifest stays as it is.
 
         Raises:
             AwsError: AWS refused or did not answer.
         """
-        return plan(self._known, self._fleet.members(), self._left, self._clock())
+        self._view = self._fleet.view()
+        return plan(self._known, self._view.workers, self._left, self._clock())
 
     def step(self) -> float:
         """Do one cycle and return the seconds from its start to the next one's.
@@ -156,6 +158,11 @@ class Discovery:
         self._answered()
         self._apply(actions)
         return self._interval
+
+    @property
+    def view(self) -> FleetView | None:
+        """What AWS said last, None while it has said nothing; other threads may ask too."""
+        return self._view
 
     @property
     def failing(self) -> bool:

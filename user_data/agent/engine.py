@@ -15,6 +15,7 @@ ENGINE_COMMAND = f"{ENGINE_HOME}/venv/bin/sglang"
 SECRET_FILE = f"{RUN_DIRECTORY}/engine-secret.yaml"
 """SGLang's --config takes .yaml only; it puts what it reads there before the arguments (SGLang 0.5.23)."""
 
+
 def command(worker: WorkerConfig, private_ip: str, *, with_key: bool) -> tuple[str, ...]:
     """Return the engine's command line. It names the file with the API key (`with_key`), never the key."""
     own = (
