@@ -1,0 +1,56 @@
+"""`fleet rehearse`: the whole line on an emulated AWS, no account needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rehearsal.cloud_config import EngineKind
+from rehearsal.options import ENVIRONMENT, MINIMUM_REQUESTS, Options
+from settings.errors import FaultyValueError
+from settings.overrides import parse_assignments
+
+
+def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    environment: Annotated[
+        Path, typer.Option("--environment", "-e", help="Settings file; its VPC must be loopback.")
+    ] = ENVIRONMENT,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one setting, as key=value; repeatable.")
+    ] = None,
+    engine: Annotated[EngineKind, typer.Option(help="Emulator, or real SGLang on CPU with a tiny model.")] = "emulator",
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers of the first pool.")] = None,
+    requests: Annotated[
+        int, typer.Option(min=MINIMUM_REQUESTS, help="Completions to send, half of them streamed.")
+    ] = 20,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the deployment running and say how to use and stop it.")
+    ] = False,
+    down: Annotated[bool, typer.Option("--down", help="Stop a deployment that was kept, and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
+) -> None:
+    """Deploy, serve and destroy on an emulated AWS: no account, no credentials, nothing but loopback addresses.
+
+    Exit status: 0 passed, 1 failed, 2 bad settings or a missing tool, 130 interrupted.
+    """
+    from rehearsal import run  # noqa: PLC0415 - boto3 and openai take a second that `fleet --help` should not
+
+    console = Console(stderr=as_json)
+    try:
+        overrides = parse_assignments(assignments or [])
+    except FaultyValueError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(run.BAD_INPUT) from error
+    options = Options(
+        environment=environment.resolve(),
+        overrides=overrides,
+        engine=engine,
+        workers=workers,
+        requests=requests,
+        keep=keep,
+        as_json=as_json,
+    )
+    raise typer.Exit(run.down(options, console) if down else run.rehearse(options, console))

@@ -1,0 +1,1 @@
+"""The rehearsal: the complete deployment on an emulated AWS, on one Linux machine."""

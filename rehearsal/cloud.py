@@ -1,0 +1,155 @@
+"""The one long-lived process of a rehearsal: `python -m rehearsal.cloud --work DIR`.
+
+Emulated AWS API, metadata services and machines. It reads DIR/cloud.json, answers on the control port and ends, with
+everything it started, on SIGTERM, SIGINT or when told to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import hashlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from rehearsal.cloud_config import CloudConfig
+from rehearsal.emulated_aws import install_extensions
+from rehearsal.emulated_aws.inventory import instances, power_off
+from rehearsal.emulated_aws.seed import seed
+from rehearsal.emulated_aws.server import ApiServer
+from rehearsal.http_server import Request, Response, serve
+from rehearsal.machines import Supervisor
+from rehearsal.places import API_ADDRESS, API_PORT, CONTROL_PORT, WorkFolder
+from rehearsal.processes import become_subreaper, end_marked
+from rehearsal.systemd import Reply
+
+ADDRESS_IN_USE = 3
+
+log = logging.getLogger("rehearsal.cloud")
+
+
+def socket_name(work: WorkFolder) -> str:
+    """Abstract Unix socket of the supervisor: no file, no limit on the folder's depth, gone with the process."""
+    digest = hashlib.sha256(str(work.root).encode()).hexdigest()[:16]
+    return f"sglang-fleet-rehearsal-{digest}"
+
+
+@dataclass
+class Control:
+    """The control port: what the machines are, and the order to end."""
+
+    supervisor: Supervisor
+    stop: asyncio.Event
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        match (request.method, request.path):
+            case ("GET", "/health"):
+                return _json({"pid": os.getpid(), "work": str(self.supervisor.folder.parent)})
+            case ("GET", "/machines"):
+                return _json([machine.report() for machine in self.supervisor.machines.values()])
+            case ("GET", "/incidents"):
+                return _json([asdict(incident) for incident in self.supervisor.incidents])
+            case ("GET", "/switched-on"):
+                return _json(self.supervisor.switched_on())
+            case ("POST", "/stop"):
+                self.stop.set()
+                return _json({})
+            case _:
+                return Response(HTTPStatus.NOT_FOUND)
+
+
+def _json(document: object) -> Response:
+    return Response(HTTPStatus.OK, json.dumps(document).encode(), "application/json")
+
+
+async def _systemctl(supervisor: Supervisor, line: bytes) -> Reply:
+    request = json.loads(line)
+    machine = supervisor.by_root(request["root"])
+    if machine is None:
+        return Reply(1, "this machine is switched off\n")
+    return await machine.manager.systemctl(tuple(request["arguments"]))
+
+
+async def _serve_systemctl(supervisor: Supervisor, name: str) -> asyncio.Server:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            reply = await _systemctl(supervisor, await reader.readline())
+            writer.write(json.dumps({"status": reply.status, "output": reply.output}).encode() + b"\n")
+            await writer.drain()
+        except ConnectionError:
+            log.debug("a systemctl call went away")
+        finally:
+            writer.close()
+
+    return await asyncio.start_unix_server(connected, path="\0" + name)
+
+
+def _supervisor(work: WorkFolder, config: CloudConfig) -> Supervisor:
+    """Seed the emulated account and make the supervisor that follows it."""
+    install_extensions()
+    return Supervisor(
+        config=config,
+        folder=work.machines,
+        socket_name=socket_name(work),
+        images=seed(config),
+        instances=functools.partial(instances, config.region),
+        power_off=functools.partial(power_off, config.region),
+    )
+
+
+async def run(work: WorkFolder, config: CloudConfig) -> None:
+    """Serve until stopped.
+
+    Raises:
+        OSError: an address is in use.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = ApiServer(API_ADDRESS, API_PORT)
+    supervisor = _supervisor(work, config)
+    api.start()
+    control = await serve(API_ADDRESS, CONTROL_PORT, Control(supervisor, stop).handle)
+    systemctl = await _serve_systemctl(supervisor, supervisor.socket_name)
+    log.info("emulated AWS at http://%s:%d", API_ADDRESS, API_PORT)
+    try:
+        await supervisor.run(stop)
+    finally:
+        systemctl.close()
+        control.close()
+        await asyncio.to_thread(api.stop)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the cloud of a work folder until it is told to end."""
+    parser = argparse.ArgumentParser(prog="python -m rehearsal.cloud", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="work folder; holds cloud.json")
+    work = WorkFolder(parser.parse_args(arguments).work.resolve())
+    work.create()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = CloudConfig.model_validate_json(work.cloud_config.read_text())
+    become_subreaper()
+    end_marked("SGLANG_FLEET_ROOT", str(work.machines))
+    work.cloud_pid.write_text(f"{os.getpid()}\n")
+    try:
+        asyncio.run(run(work, config))
+    except OSError as error:
+        log.error("cannot serve: %s", error)  # noqa: TRY400 - the sentence says it all
+        return ADDRESS_IN_USE
+    finally:
+        work.cloud_pid.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

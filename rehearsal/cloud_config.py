@@ -1,0 +1,43 @@
+"""What the emulated cloud is asked to hold: written by `fleet rehearse`, read by `python -m rehearsal.cloud`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["router", "worker"]
+EngineKind = Literal["emulator", "sglang"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageConfig(_Model):
+    """A machine image, as `fleet bake` would leave it."""
+
+    role: Role
+    architecture: Literal["x86_64", "arm64"]
+    parameter: str | None = Field(default=None, description="SSM parameter that records the image id.")
+    ami: str | None = Field(default=None, description="Image id, when the settings name one.")
+    model: str | None = Field(default=None, description="Folder name of the model on a worker's image.")
+
+
+class EngineConfig(_Model):
+    """Which engine the worker images carry."""
+
+    kind: EngineKind = "emulator"
+    program: Path | None = Field(default=None, description="The real engine's `sglang` program.")
+    model: Path | None = Field(default=None, description="The real engine's model folder.")
+
+
+class CloudConfig(_Model):
+    """Region, images and the environments that machines get."""
+
+    region: str
+    images: tuple[ImageConfig, ...]
+    router_venv: Path = Field(description="Virtual environment of the router host (smg, boto3, pydantic, httpx).")
+    agent_venv: Path = Field(description="Virtual environment of a worker's agent (boto3, pydantic, httpx).")
+    engine: EngineConfig = EngineConfig()

@@ -1,0 +1,105 @@
+"""From settings to what the rehearsal has to prepare and to expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rehearsal.cloud_config import CloudConfig, EngineConfig, EngineKind, ImageConfig
+from rehearsal.real_engine import ENGINE_ARGUMENTS
+from settings import naming
+from settings.catalogue import host_architecture
+from settings.engine_catalogue import MANAGED
+from settings.model import Settings
+from settings.router import ImageSettings
+
+REHEARSAL_BLOCK = "127.64.0.0/16"
+
+
+class NotLoopbackError(Exception):
+    """The deployment's addresses are not those of a rehearsal: its hosts could not run on this machine."""
+
+
+def check_addresses(settings: Settings) -> None:
+    """Refuse a VPC outside the loopback block: nothing of a rehearsal may listen or connect anywhere else.
+
+    Raises:
+        NotLoopbackError: with the remedy.
+    """
+    block = settings.network.vpc_cidr
+    if not block.is_loopback:
+        raise NotLoopbackError(
+            f"network.vpc_cidr: '{block}' is not a loopback block; a rehearsal's hosts live at loopback addresses: "
+            f"use {REHEARSAL_BLOCK} and a router.address in it, as environments/rehearsal.toml does"
+        )
+
+
+def rehearsal_overrides(engine: EngineKind, workers: int | None, pools: int) -> dict[str, object]:
+    """Settings that the chosen engine and number of workers change, as override keys."""
+    overrides: dict[str, object] = {}
+    if engine == "sglang":
+        # What the fleet sets itself is refused in a settings file.
+        free = {name: value for name, value in ENGINE_ARGUMENTS.items() if name not in MANAGED}
+        for pool in range(pools):
+            overrides |= {f"workers[{pool}].engine.{name}": value for name, value in free.items()}
+        workers = workers or 2
+    if workers is not None:
+        overrides |= {
+            "workers[0].min_size": workers,
+            "workers[0].desired_size": workers,
+            "workers[0].max_size": workers + 2,
+        }
+    return overrides
+
+
+def _image(settings: Settings, image: ImageSettings, stack: str, instance_type: str, model: str | None) -> ImageConfig:
+    parameter = image.ssm_parameter or naming.image_parameter(settings, stack)
+    return ImageConfig(
+        role="router" if stack == naming.STACK_ROUTER else "worker",
+        architecture=image.architecture or host_architecture(instance_type),
+        parameter=None if image.ami else parameter,
+        ami=image.ami,
+        model=model,
+    )
+
+
+def _images(settings: Settings) -> tuple[ImageConfig, ...]:
+    router = settings.router
+    of_router = _image(settings, router.image, naming.STACK_ROUTER, router.instance_type, None)
+    of_pools = (
+        _image(
+            settings,
+            pool.image,
+            naming.workers_stack(pool.name),
+            pool.instance_type,
+            naming.model_directory_name(pool.model_id),
+        )
+        for pool in settings.workers
+    )
+    return (of_router, *of_pools)
+
+
+def cloud_config(settings: Settings, venvs: Mapping[str, Path], engine: EngineConfig) -> CloudConfig:
+    """What the emulated cloud has to hold for a deployment."""
+    return CloudConfig(
+        region=settings.region,
+        images=_images(settings),
+        router_venv=venvs["router"],
+        agent_venv=venvs["agent"],
+        engine=engine,
+    )
+
+
+def expected_workers(settings: Settings) -> int:
+    """Workers after the first apply."""
+    return sum(pool.initial_size for pool in settings.workers)
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """Names that clients ask for."""
+    return tuple(dict.fromkeys(pool.served_name for pool in settings.workers))
+
+
+def router_url(settings: Settings) -> str:
+    """Where clients send requests."""
+    return f"{'https' if settings.router.tls else 'http'}://{settings.router.address}:{settings.router.port}"

@@ -1,0 +1,66 @@
+"""The HTTP front of the emulated AWS: moto's application on a threaded server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from xml.sax.saxutils import escape
+
+from flask import Flask, request
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Response
+
+log = logging.getLogger(__name__)
+
+
+def _application(service: str) -> Flask:
+    application: Flask = create_backend_app(service)  # type: ignore[arg-type]
+    application.register_error_handler(NotImplementedError, _refuse)
+    return application
+
+
+def _refuse(error: NotImplementedError) -> Response:
+    """Answer 400 for an action that moto lacks. Its 500 is retried by AWS clients, by Terraform for many minutes."""
+    log.error("the emulated AWS does not know an action: %s", error)
+    kind, body = refusal(request.content_type or "", str(error))
+    return Response(body, status=400, content_type=kind)
+
+
+def refusal(content_type: str, message: str) -> tuple[str, str]:
+    """An error in the protocol of the request: JSON, or the XML of the query protocols."""
+    if "json" in content_type:
+        return content_type, json.dumps({"__type": "UnknownOperationException", "message": message})
+    fault = f"<Error><Code>InvalidAction</Code><Message>{escape(message)}</Message></Error>"
+    return "text/xml", f"<Response><Errors>{fault}</Errors><RequestID>rehearsal</RequestID></Response>"
+
+
+class ApiServer:
+    """The emulated AWS API, answering in threads of its own."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind the address.
+
+        Raises:
+            OSError: the address is in use.
+        """
+        application = DomainDispatcherApplication(_application)
+        self._server: BaseWSGIServer = make_server(
+            host,
+            port,
+            application,
+            threaded=True,
+            request_handler=MotoRequestHandler,
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="aws-api", daemon=True)
+
+    def start(self) -> None:
+        """Answer requests until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer no more and give the address back."""
+        self._server.shutdown()
+        self._thread.join(timeout=5)
+        self._server.server_close()

@@ -1,0 +1,118 @@
+"""Machine images of a rehearsal: a folder tree as a bake would leave it, made of links and copies of local files."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.cloud_config import CloudConfig, EngineConfig, ImageConfig
+from rehearsal.places import REPOSITORY
+from rehearsal.service import HostFolder
+from user_data.node_config import (
+    AGENT_HOME,
+    COMPILE_CACHE_DIRECTORY,
+    ENGINE_HOME,
+    ENGINE_LOG,
+    MODELS_DIRECTORY,
+    RUN_DIRECTORY,
+)
+
+HOST_PROGRAMS = REPOSITORY / "rehearsal" / "host"
+USER_DATA = REPOSITORY / "user_data"
+SHIMS = ("systemctl", "poweroff", "shutdown", "reboot")
+FOLDERS = (
+    "/etc/sglang-fleet",
+    "/etc/systemd/system",
+    "/root",
+    "/tmp",  # noqa: S108 - below the machine's own root
+    "/usr/bin",
+    "/var/log/sglang-fleet",
+    "/var/log/journal",
+    f"{AGENT_HOME}/bin",
+    f"{AGENT_HOME}/lib",
+    RUN_DIRECTORY,
+)
+
+
+class ImageError(Exception):
+    """An image cannot be made: something that a bake would put on it is missing here."""
+
+
+@dataclass(frozen=True)
+class _Builder:
+    host: HostFolder
+
+    def link(self, absolute: str, target: Path) -> None:
+        """A link on the host to something on this laptop."""
+        if not target.exists():
+            raise ImageError(f"{absolute}: {target} does not exist")
+        place = self.host.path(absolute)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.is_symlink():
+            place.symlink_to(target)
+
+    def copy(self, absolute: str, source: Path) -> None:
+        """A copy on the host of something on this laptop."""
+        place = self.host.path(absolute)
+        if source.is_dir():
+            shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, place)
+
+
+def _agent(builder: _Builder, venv: Path) -> None:
+    """The on-host programs: what the bake installs from `user_data/`."""
+    library = f"{AGENT_HOME}/lib/user_data"
+    builder.copy(f"{library}/__init__.py", USER_DATA / "__init__.py")
+    builder.copy(f"{library}/node_config.py", USER_DATA / "node_config.py")
+    builder.copy(f"{library}/agent", USER_DATA / "agent")
+    builder.copy(f"{AGENT_HOME}/bin/boot.sh", USER_DATA / "boot.sh")
+    builder.copy(f"{AGENT_HOME}/bin/fleet-agent", USER_DATA / "bin" / "fleet-agent")
+    for unit in sorted((USER_DATA / "systemd").iterdir()):
+        builder.copy(f"/etc/systemd/system/{unit.name}", unit)
+    builder.link(f"{AGENT_HOME}/venv", venv)
+
+
+def _emulator(builder: _Builder, venv: Path, model: str) -> None:
+    """The engine emulator under the engine's name. Its launcher says that it is one."""
+    builder.link(f"{ENGINE_HOME}/venv/bin/sglang", HOST_PROGRAMS / "sglang-emulator")
+    builder.link(f"{ENGINE_HOME}/emulator/venv", venv)
+    builder.link(f"{ENGINE_HOME}/emulator/source", REPOSITORY)
+    folder = builder.host.path(f"{MODELS_DIRECTORY}/{model}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "EMULATED").write_text("No weights: the engine on this image is the rehearsal's emulator.\n")
+
+
+def _real_engine(builder: _Builder, engine: EngineConfig, model: str) -> None:
+    if engine.program is None or engine.model is None:
+        raise ImageError("the real engine needs a program and a model")
+    builder.link(f"{ENGINE_HOME}/venv/bin/sglang", engine.program)
+    builder.link(f"{MODELS_DIRECTORY}/{model}", engine.model)
+
+
+def _engine(builder: _Builder, config: CloudConfig, image: ImageConfig) -> None:
+    model = image.model or "model"
+    for folder in (COMPILE_CACHE_DIRECTORY, str(Path(ENGINE_LOG).parent)):
+        builder.host.path(folder).mkdir(parents=True, exist_ok=True)
+    if config.engine.kind == "emulator":
+        _emulator(builder, config.agent_venv, model)
+    else:
+        _real_engine(builder, config.engine, model)
+
+
+def build_root(host: HostFolder, config: CloudConfig, image: ImageConfig) -> None:
+    """Make a machine's root folder from its image. A folder that is there already is completed, not emptied.
+
+    Raises:
+        ImageError: a part of the image is missing on this laptop.
+    """
+    builder = _Builder(host)
+    for folder in FOLDERS:
+        host.path(folder).mkdir(parents=True, exist_ok=True)
+    for name in SHIMS:
+        builder.link(f"/usr/bin/{name}", HOST_PROGRAMS / "systemctl")
+    _agent(builder, config.router_venv if image.role == "router" else config.agent_venv)
+    if image.role == "worker":
+        _engine(builder, config, image)

@@ -1,0 +1,27 @@
+"""What a rehearsal was asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rehearsal.cloud_config import EngineKind
+from rehearsal.places import REPOSITORY, WorkFolder, default_work_folder
+
+ENVIRONMENT = REPOSITORY / "environments" / "rehearsal.toml"
+MINIMUM_REQUESTS = 2  # one plain, one streamed
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `fleet rehearse`."""
+
+    environment: Path = ENVIRONMENT
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    engine: EngineKind = "emulator"
+    workers: int | None = None
+    requests: int = 20
+    keep: bool = False
+    as_json: bool = False
+    work: WorkFolder = field(default_factory=default_work_folder)

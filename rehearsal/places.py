@@ -1,0 +1,90 @@
+"""Where everything of a rehearsal lives: loopback addresses, ports and the work folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# Any process on Linux may bind any address of 127.0.0.0/8. The rehearsal's VPC is 127.64.0.0/16; its last /24 is kept
+# for the emulated AWS itself, so that it can never meet a host's private address.
+API_ADDRESS = "127.64.255.254"
+API_PORT = 4566
+API_URL = f"http://{API_ADDRESS}:{API_PORT}"
+CONTROL_PORT = 4567
+CONTROL_URL = f"http://{API_ADDRESS}:{CONTROL_PORT}"
+METADATA_PORT = 1338
+
+ACCOUNT_ID = "123456789012"  # moto's default account
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def metadata_url(private_ip: str) -> str:
+    """Base URL of the metadata service of the machine with this private address."""
+    return f"http://{private_ip}:{METADATA_PORT}"
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """The git-ignored folder that holds what a rehearsal writes."""
+
+    root: Path
+
+    @property
+    def environment_file(self) -> Path:
+        """Shell-sourceable variables with which any tool talks to the emulated AWS."""
+        return self.root / "env"
+
+    @property
+    def cloud_config(self) -> Path:
+        """What the emulated cloud is asked to hold (`CloudConfig` as JSON)."""
+        return self.root / "cloud.json"
+
+    @property
+    def cloud_pid(self) -> Path:
+        """Process id of the emulated cloud."""
+        return self.root / "cloud.pid"
+
+    @property
+    def terraform_config(self) -> Path:
+        """Terraform CLI configuration written for this machine."""
+        return self.root / "terraform.tfrc"
+
+    @property
+    def provider_mirror(self) -> Path:
+        """Folder of links that Terraform and OpenTofu accept as a provider mirror."""
+        return self.root / "providers"
+
+    @property
+    def plugin_cache(self) -> Path:
+        """Where Terraform keeps a provider that it had to download."""
+        return self.root.parent / ".cache" / "terraform-plugins"
+
+    @property
+    def machines(self) -> Path:
+        """One root folder per emulated instance."""
+        return self.root / "machines"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per step."""
+        return self.root / "logs"
+
+    @property
+    def cdktf_output(self) -> Path:
+        """Synthesized stacks and Terraform's working folders."""
+        return self.root / "cdktf.out"
+
+    def log(self, step: str) -> Path:
+        """Log file of one step."""
+        return self.logs / f"{step}.log"
+
+    def create(self) -> None:
+        """Make the folders that every step expects."""
+        for folder in (self.root, self.machines, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def default_work_folder() -> WorkFolder:
+    """`.rehearsal` in the repository's root."""
+    return WorkFolder(REPOSITORY / ".rehearsal")
