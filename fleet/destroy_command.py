@@ -10,8 +10,8 @@ from rich.console import Console
 
 from fleet import api_key, cdktf
 from fleet.aws_errors import FAILED, explained
+from fleet.leftovers import left_of
 from fleet.options import DEFAULT_OUTPUT, EnvironmentOption, OutputOption, SetOption, YesOption, choose
-from settings.model import Settings
 from settings.naming import STACK_STATE, stack_names
 from user_data.node_config import TAG_DEPLOYMENT
 
@@ -40,16 +40,8 @@ def destroy(
         ssm = boto3.client("ssm", region_name=settings.region)
         gone = api_key.delete_api_key(ssm, settings.api_key_parameter)
         console.print(f"API key {settings.api_key_parameter}: {'deleted' if gone else 'was not there'}")
-    left = [arn for arn in tagged(settings) if with_state or not arn.endswith(f":{settings.state_bucket}")]
+    left = [arn for arn in left_of(settings) if with_state or not arn.endswith(f":{settings.state_bucket}")]
     if left:
         console.print(f"[bold red]{len(left)} resources are left:[/bold red]", *left, sep="\n  ")
         raise typer.Exit(FAILED)
     console.print(f"Nothing tagged {TAG_DEPLOYMENT}={settings.name} is left.")
-
-
-def tagged(settings: Settings) -> list[str]:
-    """ARNs of everything that carries the deployment's tag, as the tagging service sees it (it may lag by minutes)."""
-    tagging = boto3.client("resourcegroupstaggingapi", region_name=settings.region)
-    wanted = [{"Key": TAG_DEPLOYMENT, "Values": [settings.name]}]
-    pages = tagging.get_paginator("get_resources").paginate(TagFilters=wanted)
-    return [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]

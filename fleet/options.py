@@ -25,7 +25,9 @@ SetOption = Annotated[
         "--set", metavar="KEY=VALUE", help="Override one setting, e.g. instance_type=g5.12xlarge; repeatable."
     ),
 ]
-OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder for the synthesized Terraform.")]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", envvar="CDKTF_OUTPUT", help="Folder for the synthesized Terraform.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")]
 DEFAULT_OUTPUT = Path("cdktf.out")
 

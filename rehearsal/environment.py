@@ -62,7 +62,7 @@ def context_json(target: Target) -> str:
     return json.dumps({"environment": str(target.environment), **target.overrides}, sort_keys=True)
 
 
-def tool_environment(target: Target, terraform_config: Path, terraform_name: str) -> ToolEnvironment:
+def tool_environment(target: Target, output: Path, terraform_config: Path, terraform_name: str) -> ToolEnvironment:
     """Build the variables. An IP address as endpoint makes S3 use path style; moto answers STS: nothing is skipped."""
     return ToolEnvironment(
         {
@@ -78,6 +78,8 @@ def tool_environment(target: Target, terraform_config: Path, terraform_name: str
             "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",
             # The registry is not asked for other platforms' hashes; as a variable so that it holds for work by hand.
             "CDKTF_SKIP_PROVIDER_LOCK": "true",
+            # The state of the state bucket lies beside the output folder, so work by hand must use the same one.
+            "CDKTF_OUTPUT": str(output),
             "CHECKPOINT_DISABLE": "1",
             "CI": "1",
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",

@@ -75,7 +75,7 @@ class Rehearsal:
             tools = self._tools = find_tools(os.environ)
             configuration = write_terraform_configuration(self.work, tools, os.environ)
             target = Target(self.options.environment, self.settings.region, self.overrides)
-            self._environment = tool_environment(target, configuration, tools.terraform_name)
+            self._environment = tool_environment(target, self.work.cdktf_output, configuration, tools.terraform_name)
             self._environment.write(self.work.environment_file)
             self._install(phase)
             self.report.terraform = f"{tools.terraform_name} {tools.terraform_version}"

@@ -24,7 +24,7 @@ REAL = {
 
 def built(tmp_path: Path) -> ToolEnvironment:
     target = Target(Path("/x/rehearsal.toml"), "eu-central-1", {"max_size": 3, "workers[0].engine.device": "cpu"})
-    return tool_environment(target, tmp_path / "tf", "tofu")
+    return tool_environment(target, tmp_path / "out", tmp_path / "tf", "tofu")
 
 
 def test_nothing_of_a_real_account_reaches_a_tool(tmp_path: Path) -> None:
