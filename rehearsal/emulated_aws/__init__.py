@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rehearsal.emulated_aws import addresses, groups, instances, monitoring, nat, transport, versions
+from rehearsal.emulated_aws import addresses, groups, instances, monitoring, nat, read_back, transport, versions
 
 
 def install_extensions() -> None:
@@ -12,5 +12,6 @@ def install_extensions() -> None:
     instances.install()
     monitoring.install()
     nat.install()
+    read_back.install()
     transport.install()
     versions.install()

@@ -10,8 +10,8 @@ class UnknownMethodError(AttributeError):
     """The pinned moto has no such method: the extension must be revised for this version."""
 
 
-def extend(owner: type, name: str, method: Callable[..., Any]) -> None:
-    """Replace a method that moto has.
+def extend(owner: type, name: str, method: Callable[..., Any] | property) -> None:
+    """Replace a method or property that moto has.
 
     Raises:
         UnknownMethodError: moto does not define `name` on `owner`.
@@ -21,6 +21,6 @@ def extend(owner: type, name: str, method: Callable[..., Any]) -> None:
     setattr(owner, name, method)
 
 
-def add(owner: type, name: str, method: Callable[..., Any]) -> None:
-    """Give a class a method that moto lacks (a response class dispatches API actions by method name)."""
-    setattr(owner, name, method)
+def add(owner: type, name: str, attribute: object) -> None:
+    """Give a class what moto lacks: actions are dispatched by method name, answers are made from attributes."""
+    setattr(owner, name, attribute)

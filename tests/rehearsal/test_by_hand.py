@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,15 +24,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 WORK = default_work_folder()
 STACKS = ("logs", "network", "router", "state", "workers-default")
-# What a plan right after an apply wants to change only because the emulated AWS reads back something else than AWS.
-DIFFERENCES_OF_THE_EMULATOR = {
-    "aws_autoscaling_group.group": "moto drops default_instance_warmup and instance_maintenance_policy when it is read",
-    "aws_autoscaling_policy.scaling_in_2978B480": "moto reads policies back as not enabled, with an empty prediction",
-    "aws_autoscaling_policy.scaling_out_51955D55": "moto reads policies back as not enabled, with an empty prediction",
-    "aws_launch_template.launch-template": "moto gives the template's own tags back as a tag specification",
-    "aws_vpc_security_group_egress_rule.router-to-engine": "moto drops the description of a rule that names a group",
-    "aws_vpc_security_group_ingress_rule.engine-from-router": "moto drops the description of a rule that names a group",
-}
+# What a plan right after an apply wants to change only because the emulated AWS reads back something else than AWS:
+# address → reason. None at present: rehearsal/emulated_aws/read_back.py mends what moto forgets.
+DIFFERENCES_OF_THE_EMULATOR: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,11 @@ class Shell:
 
 def folder_of(stack: str) -> Path:
     return WORK.cdktf_output / "stacks" / stack
+
+
+def plain(text: str) -> str:
+    """Without the escape sequences of colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def sourced() -> dict[str, str]:
@@ -112,7 +112,8 @@ def test_diff_shows_a_change_of_settings_and_applies_nothing(shell: Shell) -> No
 
 
 def test_a_second_deploy_changes_nothing(shell: Shell) -> None:
-    shown = shell.cdktf("deploy", "*", "--auto-approve")
+    shown = plain(shell.cdktf("deploy", "*", "--auto-approve"))
+    assert shown.count("No changes.") >= len(STACKS) - len(DIFFERENCES_OF_THE_EMULATOR)
     changing = [
         line for line in shown.splitlines() if "Modifying..." in line or "Creating..." in line or "Destroying" in line
     ]
