@@ -37,8 +37,3 @@ def delete_api_key(ssm: SSMClient, parameter: str) -> bool:
     except ssm.exceptions.ParameterNotFound:
         return False
     return True
-
-
-def read_api_key(ssm: SSMClient, parameter: str) -> str:
-    """The key itself; for clients, never for a log."""
-    return ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]

@@ -11,10 +11,9 @@ from typing import Literal
 
 Sections = Mapping[str, Mapping[str, tuple[str, ...]]]
 
-# systemd-system.conf(5): DefaultRestartSec, DefaultTimeoutStopSec, DefaultTimeoutStartSec, DefaultStartLimit*.
+# systemd-system.conf(5): DefaultRestartSec, DefaultTimeoutStopSec, DefaultStartLimit*.
 DEFAULT_RESTART_SECONDS = 0.1
 DEFAULT_STOP_SECONDS = 90.0
-DEFAULT_START_SECONDS = 90.0
 DEFAULT_START_LIMIT_INTERVAL_SECONDS = 10.0
 DEFAULT_START_LIMIT_BURST = 5
 

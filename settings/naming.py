@@ -12,7 +12,6 @@ STACK_STATE = "state"
 STACK_NETWORK = "network"
 STACK_LOGS = "logs"
 STACK_ROUTER = "router"
-ROLE_ROUTER = "router"
 
 
 def workers_stack(pool: str) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # The first release with `use_lockfile` (state lock in S3 itself), in Terraform and in OpenTofu.
 REQUIRED_TERRAFORM_VERSION = ">= 1.10"
-SSM_DEFAULT_KEY = "alias/aws/ssm"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from fleet import api_key, cdktf
+from fleet import cdktf
 from fleet.cli import main
 from tests.settings.cases import ENVIRONMENTS
 
@@ -55,6 +55,11 @@ def fleet(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return 0
 
 
+def stored_key() -> str:
+    ssm = boto3.client("ssm", region_name="us-east-1")
+    return ssm.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]["Value"]
+
+
 def test_init_makes_bucket_and_key_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], calls: list[tuple[str, list[str], bool]]
 ) -> None:
@@ -62,13 +67,13 @@ def test_init_makes_bucket_and_key_once(
     first = capsys.readouterr().out
     assert f"State bucket {BUCKET}: created" in first
     assert f"API key {PARAMETER}: created" in first
-    key = api_key.read_api_key(boto3.client("ssm", region_name="us-east-1"), PARAMETER)
+    key = stored_key()
     assert fleet(monkeypatch, "init", "-e", str(EXAMPLE), "--yes") == 0
     second = capsys.readouterr().out
     assert f"State bucket {BUCKET}: exists" in second
     assert f"API key {PARAMETER}: exists" in second
     assert calls == [("deploy", ["state"], False)]
-    assert api_key.read_api_key(boto3.client("ssm", region_name="us-east-1"), PARAMETER) == key
+    assert stored_key() == key
     assert key not in first + second
 
 
@@ -79,7 +84,7 @@ def test_the_key_is_a_secure_string_that_the_engine_takes(
     assert calls
     ssm = boto3.client("ssm", region_name="us-east-1")
     assert ssm.get_parameter(Name=PARAMETER)["Parameter"]["Type"] == "SecureString"
-    assert re.fullmatch(r"sk-[0-9a-f]{64}", api_key.read_api_key(ssm, PARAMETER))
+    assert re.fullmatch(r"sk-[0-9a-f]{64}", stored_key())
 
 
 def test_destroy_keeps_the_state_bucket_and_removes_the_key(
