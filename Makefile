@@ -34,8 +34,10 @@ setup-all: setup $(AUDIT) $(ENGINE) ## setup, and what only the tests need: the 
 rehearse: setup ## deploy, serve and destroy a fleet on an emulated AWS
 	$(PY) -m fleet rehearse $(ARGS)
 
-test: setup-all lint ## everything: lint, all tests, rehearsals with the emulator and with real SGLang
-	$(PY) -m pytest $(ARGS)
+test: tools $(PACKAGE) ## everything: lint, all tests, rehearsals with the emulator and with real SGLang
+	@$(MAKE) --no-print-directory -j3 setup-all
+	@$(MAKE) --no-print-directory lint
+	$(PY) -m pytest --durations=10 $(ARGS)
 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
 	$(PY) -m pytest -q -m "not slow" $(ARGS)

@@ -38,7 +38,7 @@ def rehearse(options: Options, console: Console) -> int:
     except (SettingsError, NotLoopbackError) as error:
         console.print(str(error), markup=False, highlight=False)
         return BAD_INPUT
-    with _terminate_as_interrupt():
+    with _interruptible():
         try:
             status = _steps(rehearsal, console)
         except (MissingToolError, BusyError) as error:
@@ -121,17 +121,21 @@ def _clean_up(work: WorkFolder, console: Console) -> None:
 
 
 @contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a rehearsal as ctrl-C does: with everything it started."""
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends a rehearsal as ctrl-C does: with everything it started.
+
+    Ctrl-C is set, too: a shell starts what it puts into the background with SIGINT ignored.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def down(options: Options, console: Console) -> int:

@@ -70,13 +70,19 @@ def sourced() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A deployment that a rehearsal has left running."""
-    keep = [sys.executable, "-m", "fleet", "rehearse", "--keep", "--requests", "4"]
-    kept = subprocess.run(keep, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600)
-    assert kept.returncode == 0, kept.stdout + kept.stderr
+    command = [sys.executable, "-m", "fleet", "rehearse"]
+    kept = subprocess.run(
+        [*command, "--keep", "--json"], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600
+    )
     try:
+        assert kept.returncode == 0, kept.stdout + kept.stderr
+        result = json.loads(kept.stdout)
+        assert set(result["stacks"]) == set(STACKS)
+        requests = result["requests"]
+        assert (requests["sent"], requests["complete"], requests["streamed"]) == (20, 20, 10)
         yield Shell(sourced())
     finally:
-        subprocess.run([*keep[:4], "--down"], cwd=REPOSITORY, check=True, timeout=120)
+        subprocess.run([*command, "--down"], cwd=REPOSITORY, check=True, timeout=120)
         assert find_running() is None
 
 
