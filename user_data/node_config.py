@@ -68,6 +68,46 @@ class RouterConfig(_Model):
     tls: TlsConfig | None = None
 
 
+class WatchdogConfig(_Model):
+    """When an engine that runs counts as failed, and when its host does."""
+
+    probe_interval_seconds: float = Field(
+        default=5, gt=0, description="From one generation of the watchdog to the next."
+    )
+    probe_timeout_seconds: float = Field(
+        default=10, gt=0, description="Time in which an engine that makes no progress has to generate a token."
+    )
+    strikes: int = Field(
+        default=3, ge=1, description="So many failed generations in a row, without progress, end the engine."
+    )
+    max_restarts: int = Field(
+        default=3, ge=0, description="More failures than these within the window, and the host is replaced."
+    )
+    restart_window_seconds: float = Field(default=600, gt=0, description="The window of max_restarts.")
+    abandon_not_before_seconds: float = Field(
+        default=300,
+        ge=0,
+        description="A host that never was ready holds its place so long, or its ready timeout if that is shorter: "
+        "a broken image must not make the group launch hosts without pause.",
+    )
+
+
+class LifeCycleConfig(_Model):
+    """How a worker takes part in its Auto Scaling group: both hooks hold the instance until the agent has answered."""
+
+    group: str = Field(description="Name of the Auto Scaling group.")
+    launching_hook: str
+    terminating_hook: str
+    heartbeat_seconds: int = Field(ge=30, le=7200, description="HeartbeatTimeout of both hooks.")
+    settle_seconds: float = Field(
+        default=3.5,
+        ge=0,
+        description="From leaving the group until the router surely sends nothing more: one discovery interval (2 s "
+        "by default), one AWS call, smg's reread of the manifest (0.3 s measured), and a second to spare.",
+    )
+    watchdog: WatchdogConfig = WatchdogConfig()
+
+
 class WorkerConfig(_Model):
     """What a worker runs: the engine with these arguments."""
 
@@ -79,6 +119,11 @@ class WorkerConfig(_Model):
         description="Words of SGLang's command line, without those that the agent adds (address, key, model)."
     )
     ready_timeout_seconds: int
+    life_cycle: LifeCycleConfig | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # hosts without hooks read the same file as before
+        description="Hooks, drain and watchdog; None for a host that no group holds.",
+    )
 
 
 class LogConfig(_Model):

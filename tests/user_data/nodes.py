@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from user_data.node_config import LogConfig, NodeConfig, RouterConfig, TlsConfig, WorkerConfig
+from user_data.node_config import LifeCycleConfig, LogConfig, NodeConfig, RouterConfig, TlsConfig, WorkerConfig
 
 ROUTER = RouterConfig(
     listen="127.64.0.100",
@@ -27,6 +27,12 @@ WORKER = WorkerConfig(
 )
 
 
+LIFE_CYCLE = LifeCycleConfig(
+    group="fleet-default", launching_hook="launching", terminating_hook="terminating", heartbeat_seconds=30
+)
+GROUPED_WORKER = WORKER.model_copy(update={"life_cycle": LIFE_CYCLE})
+
+
 def node(
     *, router: RouterConfig | None = None, worker: WorkerConfig | None = None, key: str | None = "/k"
 ) -> NodeConfig:
@@ -43,4 +49,5 @@ def node(
 
 ROUTER_NODE = node(router=ROUTER, key="/sglang-fleet/fleet/api-key")
 WORKER_NODE = node(worker=WORKER, key="/sglang-fleet/fleet/api-key")
-NODES = {"router": ROUTER_NODE, "worker": WORKER_NODE}
+GROUPED_WORKER_NODE = node(worker=GROUPED_WORKER, key="/sglang-fleet/fleet/api-key")
+NODES = {"router": ROUTER_NODE, "worker": WORKER_NODE, "grouped_worker": GROUPED_WORKER_NODE}

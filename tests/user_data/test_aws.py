@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from user_data.agent.aws import AwsError, Fleet, FleetView, Metrics, SecretFormatError, Worker, get_secret_parameter
+from user_data.agent.aws import (
+    AwsError,
+    Fleet,
+    FleetView,
+    GroupMember,
+    Metrics,
+    SecretFormatError,
+    Worker,
+    get_secret_parameter,
+)
 
 if TYPE_CHECKING:
     from botocore.stub import Stubber
@@ -193,3 +202,43 @@ def test_a_refused_value_keeps_its_code(stub: StubFactory) -> None:
     stubber.add_client_error("put_metric_data", "AccessDenied", "no")
     with pytest.raises(AwsError, match=r"^cloudwatch:PutMetricData: AccessDenied: no$"):
         Metrics("sglang-fleet", client).put([])
+
+
+HOOK_CALL = {"AutoScalingGroupName": "fleet-default", "LifecycleHookName": "h", "InstanceId": "i-a"}
+
+
+@pytest.mark.parametrize("result", ["CONTINUE", "ABANDON"])
+def test_a_hook_is_completed_for_this_instance(stub: StubFactory, result: Any) -> None:
+    client, stubber = stub("autoscaling")
+    stubber.add_response("complete_lifecycle_action", {}, {**HOOK_CALL, "LifecycleActionResult": result})
+    GroupMember("fleet-default", "i-a", client).complete_lifecycle_action("h", result)
+
+
+def test_a_heartbeat_is_recorded_for_this_instance(stub: StubFactory) -> None:
+    client, stubber = stub("autoscaling")
+    stubber.add_response("record_lifecycle_action_heartbeat", {}, HOOK_CALL)
+    GroupMember("fleet-default", "i-a", client).record_heartbeat("h")
+
+
+def test_unhealthy_does_not_wait_for_the_grace_period(stub: StubFactory) -> None:
+    client, stubber = stub("autoscaling")
+    asked = {"InstanceId": "i-a", "HealthStatus": "Unhealthy", "ShouldRespectGracePeriod": False}
+    stubber.add_response("set_instance_health", {}, asked)
+    GroupMember("fleet-default", "i-a", client).set_unhealthy()
+
+
+def test_termination_keeps_the_capacity(stub: StubFactory) -> None:
+    client, stubber = stub("autoscaling")
+    asked = {"InstanceId": "i-a", "ShouldDecrementDesiredCapacity": False}
+    stubber.add_response("terminate_instance_in_auto_scaling_group", {}, asked)
+    GroupMember("fleet-default", "i-a", client).terminate_in_group()
+
+
+def test_a_hook_that_holds_nothing_is_told_apart(stub: StubFactory) -> None:
+    client, stubber = stub("autoscaling")
+    text = "No active Lifecycle Action found with instance ID i-a"
+    stubber.add_client_error("complete_lifecycle_action", "ValidationError", text)
+    with pytest.raises(AwsError) as caught:
+        GroupMember("fleet-default", "i-a", client).complete_lifecycle_action("h", "CONTINUE")
+    assert (caught.value.invalid, caught.value.throttled) == (True, False)
+    assert str(caught.value) == f"autoscaling:CompleteLifecycleAction: ValidationError: {text}"

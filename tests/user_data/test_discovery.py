@@ -53,7 +53,20 @@ def test_plan_drains_what_auto_scaling_is_about_to_replace() -> None:
     assert plan(BOTH, [unhealthy, WORKER_B], {}, 0) == [Drain(A, "InService, unhealthy")]
 
 
-@pytest.mark.parametrize("state", ["Pending", "Pending:Wait", "Standby", "Warmed:Stopped", "Terminating"])
+NOT_IN_SERVICE = [
+    *("Pending", "Pending:Wait", "Pending:Proceed", "Standby", "EnteringStandby", "Detaching"),
+    *("Warmed:Pending:Wait", "Warmed:Stopped", "Warmed:Running", "Warmed:Terminating:Wait"),
+    *("Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminated"),
+]
+
+
+@pytest.mark.parametrize("state", NOT_IN_SERVICE)
+def test_plan_drops_whatever_is_not_in_service(state: str) -> None:
+    known = Manifest(workers=(A,))
+    assert after(known, plan(known, [_worker("i-a", "10.0.0.1", state)], {}, 0)) == Manifest()
+
+
+@pytest.mark.parametrize("state", NOT_IN_SERVICE)
 def test_plan_adds_nothing_that_is_not_in_service(state: str) -> None:
     assert plan(Manifest(), [_worker("i-a", "10.0.0.1", state)], {}, 0) == []
 

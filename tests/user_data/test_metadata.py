@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from user_data.agent.metadata import MetadataClient, MetadataError
+from user_data.agent.metadata import MetadataClient, MetadataError, SpotNotice
 
 if TYPE_CHECKING:
     from tests.user_data.conftest import MetadataServer
@@ -29,6 +30,30 @@ def test_absent_is_none_and_the_token_is_kept(metadata: MetadataServer) -> None:
         metadata.values[SPOT] = "soon"
         assert client.get(SPOT) == "soon"
     assert sum(request.startswith("PUT") for request in metadata.requests) == 1
+
+
+def test_the_signals_of_a_worker_in_no_trouble(metadata: MetadataServer) -> None:
+    metadata.values["/latest/meta-data/autoscaling/target-lifecycle-state"] = "InService"
+    with MetadataClient() as client:
+        assert client.target_lifecycle_state() == "InService"
+        assert client.spot_notice() is None
+        assert not client.rebalance_recommended()
+
+
+def test_the_signals_of_a_worker_that_ec2_takes_back(metadata: MetadataServer) -> None:
+    metadata.values[SPOT] = '{"action": "terminate", "time": "2026-11-23T08:22:00Z"}'
+    metadata.values["/latest/meta-data/events/recommendations/rebalance"] = '{"noticeTime": "2026-11-23T08:20:00Z"}'
+    with MetadataClient() as client:
+        assert client.target_lifecycle_state() is None
+        notice = client.spot_notice()
+        assert client.rebalance_recommended()
+    assert notice == SpotNotice(action="terminate", time=datetime(2026, 11, 23, 8, 22, tzinfo=UTC))
+
+
+def test_a_notice_that_cannot_be_read_is_an_error(metadata: MetadataServer) -> None:
+    metadata.values[SPOT] = "soon"
+    with MetadataClient() as client, pytest.raises(MetadataError, match="instance-action: cannot read 'soon'"):
+        client.spot_notice()
 
 
 def test_an_expired_token_is_renewed(metadata: MetadataServer) -> None:

@@ -46,6 +46,11 @@ def test_the_manifest_outlives_a_restart(verb: str) -> None:
     assert unit["RuntimeDirectoryPreserve"] == ["yes"]
 
 
+def test_what_a_worker_remembers_outlives_its_engine_but_not_a_stop() -> None:
+    unit = _values((USER_DATA / "systemd" / "sglang-fleet-worker.service").read_text())
+    assert unit["RuntimeDirectoryPreserve"] == ["restart"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 @pytest.mark.parametrize("verb", sorted(UNITS))

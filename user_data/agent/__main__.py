@@ -13,11 +13,13 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from user_data.agent import check, discovery, engine, publisher, router, worker
-from user_data.agent.aws import AwsError, Fleet, Metrics, SecretFormatError
+from user_data.agent import check, discovery, engine, life, publisher, router, worker
+from user_data.agent.aws import AwsError, Fleet, GroupMember, Metrics, SecretFormatError
+from user_data.agent.group_calls import GroupCalls
 from user_data.agent.host import DEFAULT_CONFIG, ConfigError, load_config, rooted
 from user_data.agent.log import Log
 from user_data.agent.metadata import MetadataClient, MetadataError
+from user_data.agent.signals import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +108,14 @@ def _worker(options: argparse.Namespace, log: Log) -> int:
     if options.dry_run:
         _print_command(engine.command(config, host.private_ip, with_key=node.api_key_parameter is not None))
         return OK
-    worker.run(host, _stop_on_signals(), log, once=options.once)
+    stop = _stop_on_signals()
+    if config.life_cycle is None or options.once:  # --once is for a look by hand: it answers no hook
+        worker.run(host, stop, log, once=options.once)
+        return OK
+    with MetadataClient() as identity, MetadataClient(waits=()) as signals:  # the signals are asked for again anyway
+        member = GroupMember.connect(config.life_cycle.group, identity.identity().instance_id, node.region)
+        calls = GroupCalls(member, stop, log)
+        life.Life(life.Scene(host, config.life_cycle, calls, Watch(signals, log), stop, log)).run()
     return OK
 
 

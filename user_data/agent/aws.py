@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 from botocore.config import Config
@@ -33,6 +33,8 @@ IDS_PER_CALL = 200  # EC2 API, DescribeInstances: the most values a filter takes
 POLLING = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 # Within one interval of the load signal, and within what the unit leaves a stopping program.
 PUBLISHING = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+# A call in a worker's life is repeated by its caller until it is done; one try must not hold up a drain for long.
+LIFE_CYCLE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 # At boot: credentials of the instance profile may take some seconds to arrive.
 STARTING = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 6})
 
@@ -56,6 +58,9 @@ THROTTLING_CODES = frozenset(
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~+/=-]{7,}")
 
 
+HookResult = Literal["CONTINUE", "ABANDON"]
+
+
 class AwsError(RuntimeError):
     """An AWS call failed. `code` is AWS's error code, or the name of the network error."""
 
@@ -69,6 +74,11 @@ class AwsError(RuntimeError):
     def throttled(self) -> bool:
         """AWS asks for fewer calls."""
         return self.code in THROTTLING_CODES
+
+    @property
+    def invalid(self) -> bool:
+        """AWS says that the call does not fit the state of things: no such hook action, no such instance."""
+        return self.code == "ValidationError"
 
 
 class SecretFormatError(ValueError):
@@ -179,6 +189,55 @@ class Fleet:
                 for instance in reservation["Instances"]:
                     if "PrivateIpAddress" in instance:
                         yield instance["InstanceId"], instance["PrivateIpAddress"]
+
+
+class GroupMember:
+    """This instance, as its Auto Scaling group knows it. Every method raises AwsError when AWS refuses or is silent."""
+
+    def __init__(self, group: str, instance_id: str, client: AutoScalingClient) -> None:
+        """Use `connect` outside tests."""
+        self._group = group
+        self._instance_id = instance_id
+        self._client = client
+
+    @classmethod
+    def connect(cls, group: str, instance_id: str, region: str) -> GroupMember:
+        """Return the member with a client whose tries are short."""
+        return cls(group, instance_id, boto3.client("autoscaling", region_name=region, config=LIFE_CYCLE))
+
+    def complete_lifecycle_action(self, hook: str, result: HookResult) -> None:
+        """Answer a hook: CONTINUE, or at launch ABANDON, upon which the group replaces the instance.
+
+        AWS answers ValidationError when the hook does not hold this instance (any more, or yet).
+        """
+        with _edge("autoscaling:CompleteLifecycleAction"):
+            self._client.complete_lifecycle_action(
+                AutoScalingGroupName=self._group,
+                LifecycleHookName=hook,
+                InstanceId=self._instance_id,
+                LifecycleActionResult=result,
+            )
+
+    def record_heartbeat(self, hook: str) -> None:
+        """Let the hook's time begin anew."""
+        with _edge("autoscaling:RecordLifecycleActionHeartbeat"):
+            self._client.record_lifecycle_action_heartbeat(
+                AutoScalingGroupName=self._group, LifecycleHookName=hook, InstanceId=self._instance_id
+            )
+
+    def set_unhealthy(self) -> None:
+        """Have the group replace this instance, also within its health check grace period."""
+        with _edge("autoscaling:SetInstanceHealth"):
+            self._client.set_instance_health(
+                InstanceId=self._instance_id, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False
+            )
+
+    def terminate_in_group(self) -> None:
+        """Have the group take this instance out (through its terminating hook) and launch another in its place."""
+        with _edge("autoscaling:TerminateInstanceInAutoScalingGroup"):
+            self._client.terminate_instance_in_auto_scaling_group(
+                InstanceId=self._instance_id, ShouldDecrementDesiredCapacity=False
+            )
 
 
 class Metrics:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,6 +39,15 @@ class Identity(BaseModel):
     region: str
     availability_zone: str = Field(alias="availabilityZone")
     instance_type: str = Field(alias="instanceType")
+
+
+class SpotNotice(BaseModel):
+    """EC2 takes this spot instance back at `time` (two minutes ahead, usually)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: str
+    time: AwareDatetime
 
 
 class MetadataClient:
@@ -75,6 +84,42 @@ class MetadataClient:
         except ValidationError as error:
             fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
             raise MetadataError(f"{path}: cannot read {fields or 'it'}") from error
+
+    def target_lifecycle_state(self) -> str | None:
+        """Return where Auto Scaling takes this instance (InService, Terminated, Warmed:Stopped, …), None outside one.
+
+        Auto Scaling user guide, "Retrieve the target lifecycle state through instance metadata".
+
+        Raises:
+            MetadataError: no answer.
+        """
+        text = self.get("/latest/meta-data/autoscaling/target-lifecycle-state")
+        return text.strip() if text else None
+
+    def spot_notice(self) -> SpotNotice | None:
+        """Return EC2's announcement that it takes this instance back, if there is one.
+
+        EC2 user guide, "Spot Instance interruption notices".
+
+        Raises:
+            MetadataError: no answer, or one that cannot be read.
+        """
+        path = "/latest/meta-data/spot/instance-action"
+        text = self.get(path)
+        if text is None:
+            return None
+        try:
+            return SpotNotice.model_validate_json(text)
+        except ValidationError as error:
+            raise MetadataError(f"{path}: cannot read {text[:100]!r}") from error
+
+    def rebalance_recommended(self) -> bool:
+        """Return whether EC2 sees a raised risk of interruption (EC2 user guide, "instance rebalance recommendations").
+
+        Raises:
+            MetadataError: no answer.
+        """
+        return self.get("/latest/meta-data/events/recommendations/rebalance") is not None
 
     def get(self, path: str) -> str | None:
         """Return the text at `path`, or None where there is none (404: for example no spot notice).

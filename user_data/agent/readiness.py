@@ -35,6 +35,8 @@ class Probe:
         self._reached = reached
         self._listening = False
         self.reason = "not asked yet"
+        self.status: int | None = None
+        """HTTP status of the last answer, None when there was none."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -46,8 +48,9 @@ class Probe:
         try:
             answer = self._http.post(GENERATE_PATH, json=GENERATE_BODY, timeout=timeout)
         except httpx.TransportError as error:
-            self.reason = f"{type(error).__name__}: {error}"
+            self.reason, self.status = f"{type(error).__name__}: {error}", None
             return False
+        self.status = answer.status_code
         self._heard()
         return self._judge(answer)
 

@@ -94,8 +94,15 @@ class Engine:
         if self._process.poll() is None:
             self._process.terminate()
 
+    def kill(self) -> None:
+        """End it at once (SIGKILL); its own children go with it, since systemd ends what is left of the unit."""
+        if self._process.poll() is None:
+            self._process.kill()
+
     def close(self, patience: float) -> int:
         """Wait `patience` seconds for its end, then kill it; returns its exit code once its log is written."""
+        if self._log_file.closed:
+            return self._process.wait()
         try:
             code = self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -108,14 +115,22 @@ class Engine:
     def last_words(self) -> str:
         """Return the end of its log."""
         self._pump.join(POLL_SECONDS)
-        with rooted(ENGINE_LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - REASON_BYTES))
-            return file.read().decode(errors="replace").strip()
+        return log_end(REASON_BYTES)
 
     def _output(self) -> IO[bytes]:
         if self._process.stdout is None:  # Popen was given a pipe
             raise AssertionError("the engine's output is a pipe")
         return self._process.stdout
+
+
+def log_end(size: int) -> str:
+    """Return the last `size` bytes of the engine's log, nothing while there is none."""
+    path = rooted(ENGINE_LOG)
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        return file.read().decode(errors="replace").strip()
 
 
 def start(host: Host, phases: Phases, log: Log) -> tuple[Engine, str | None]:
@@ -171,6 +186,11 @@ def stay(process: Engine, stop: threading.Event, log: Log) -> None:
         stop.wait(POLL_SECONDS)
     if not stop.is_set():
         raise EngineFailedError(f"the engine ended with {process.exit_code()}: {process.last_words()}")
+    end(process, log)
+
+
+def end(process: Engine, log: Log) -> None:
+    """Pass SIGTERM on and let the engine finish its requests."""
     log.info("engine_stopping", pid=process.pid)
     process.terminate()
     while process.exit_code() is None:  # the unit's TimeoutStopSec is the bound
