@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import hashlib
 import json
@@ -21,8 +22,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 from rehearsal.cloud_config import CloudConfig
-from rehearsal.emulated_aws import install_extensions
+from rehearsal.emulated_aws.installation import install_extensions
 from rehearsal.emulated_aws.inventory import instances, power_off
+from rehearsal.emulated_aws.power import MACHINES
+from rehearsal.emulated_aws.scaling_groups import WORLD, rebalance_recommendation, spot_notice, tick
 from rehearsal.emulated_aws.seed import seed
 from rehearsal.emulated_aws.server import ApiServer
 from rehearsal.http_server import Request, Response, serve
@@ -32,6 +35,7 @@ from rehearsal.processes import become_subreaper, end_marked
 from rehearsal.systemd import Reply
 
 ADDRESS_IN_USE = 3
+TICK_SECONDS = 0.5
 
 log = logging.getLogger("rehearsal.cloud")
 
@@ -52,19 +56,44 @@ class Control:
     def handle(self, request: Request) -> Response:
         """Answer one request."""
         match (request.method, request.path):
-            case ("GET", "/health"):
-                return _json({"pid": os.getpid(), "work": str(self.supervisor.folder.parent)})
-            case ("GET", "/machines"):
-                return _json([machine.report() for machine in self.supervisor.machines.values()])
-            case ("GET", "/incidents"):
-                return _json([asdict(incident) for incident in self.supervisor.incidents])
-            case ("GET", "/switched-on"):
-                return _json(self.supervisor.switched_on())
+            case ("GET", path):
+                return self._tell(path)
             case ("POST", "/stop"):
                 self.stop.set()
                 return _json({})
+            case ("POST", path):
+                return self._fault(path, request.body)
             case _:
                 return Response(HTTPStatus.NOT_FOUND)
+
+    def _tell(self, path: str) -> Response:
+        match path:
+            case "/health":
+                return _json({"pid": os.getpid(), "work": str(self.supervisor.folder.parent)})
+            case "/machines":
+                return _json([machine.report() for machine in self.supervisor.machines.values()])
+            case "/incidents":
+                return _json([asdict(incident) for incident in self.supervisor.incidents])
+            case "/switched-on":
+                return _json(self.supervisor.switched_on())
+            case _:
+                return Response(HTTPStatus.NOT_FOUND)
+
+    def _fault(self, path: str, body: bytes) -> Response:
+        """What a scenario does to the cloud: JSON in, `{}` out, 400 for an order that is not understood."""
+        try:
+            match path, json.loads(body):
+                case "/spot-notice", {"instance": str(instance)}:
+                    spot_notice(self.supervisor.config.region, instance)
+                case "/rebalance", {"instance": str(instance)}:
+                    rebalance_recommendation(self.supervisor.config.region, instance)
+                case "/capacity", {"zone": str(zone), "available": bool(available)}:
+                    WORLD.market.set_capacity(zone, available=available)
+                case _:
+                    return Response(HTTPStatus.BAD_REQUEST, b"no such order\n")
+        except ValueError as error:
+            return Response(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
+        return _json({})
 
 
 def _json(document: object) -> Response:
@@ -103,7 +132,20 @@ def _supervisor(work: WorkFolder, config: CloudConfig) -> Supervisor:
         images=seed(config),
         instances=functools.partial(instances, config.region),
         power_off=functools.partial(power_off, config.region),
+        machine_on=MACHINES.switched_on,
+        machine_off=MACHINES.switched_off,
     )
+
+
+async def _let_time_pass(region: str, stop: asyncio.Event) -> None:
+    """Tick the Auto Scaling life cycle. A failing tick is logged and tried again: it must not end the cloud."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(tick, region)
+        except Exception:
+            log.exception("a tick of the Auto Scaling life cycle failed")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TICK_SECONDS)
 
 
 async def run(work: WorkFolder, config: CloudConfig) -> None:
@@ -122,9 +164,12 @@ async def run(work: WorkFolder, config: CloudConfig) -> None:
     control = await serve(API_ADDRESS, CONTROL_PORT, Control(supervisor, stop).handle)
     systemctl = await _serve_systemctl(supervisor, supervisor.socket_name)
     log.info("emulated AWS at http://%s:%d", API_ADDRESS, API_PORT)
+    ticking = asyncio.create_task(_let_time_pass(config.region, stop), name="life cycle")
     try:
         await supervisor.run(stop)
     finally:
+        stop.set()
+        await ticking
         systemctl.close()
         control.close()
         await asyncio.to_thread(api.stop)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rehearsal.cloud_config import CloudConfig, ImageConfig
@@ -97,6 +97,10 @@ class Incident:
     log: str
 
 
+def _ignore(_instance_id: str) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass
 class Supervisor:
     """Holds the machines."""
@@ -107,6 +111,9 @@ class Supervisor:
     images: Mapping[str, ImageConfig]
     instances: Callable[[], tuple[Instance, ...]]
     power_off: Callable[[Instance], None]
+    # Told when a machine is switched on and when it is off, so that EC2 can say `shutting-down` in between.
+    machine_on: Callable[[str], None] = _ignore
+    machine_off: Callable[[str], None] = _ignore
     machines: dict[str, Machine] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
     _closing: dict[asyncio.Task[None], str] = field(default_factory=dict)
@@ -154,6 +161,13 @@ class Supervisor:
     def _lookup(self, instance_id: str) -> Instance | None:
         return next((instance for instance in self.instances() if instance.id == instance_id), None)
 
+    def _as_told(self, instance: Instance) -> Instance | None:
+        """What the metadata service tells; a machine that shuts down keeps its role until it is off, as in EC2."""
+        found = self._lookup(instance.id)
+        if found is not None and not found.running and found.profile is None:
+            return replace(found, profile=instance.profile)
+        return found
+
     def _environment(self, host: HostFolder, instance: Instance) -> dict[str, str]:
         extra = {
             "AWS_ENDPOINT_URL": API_URL,
@@ -168,6 +182,7 @@ class Supervisor:
         manager = ServiceManager(host, self._environment(host, instance), self._power_button(instance, host))
         machine = Machine(instance, host, manager)
         self.machines[instance.id] = machine
+        self.machine_on(instance.id)
         log.info("%s: power on at %s (%s)", instance.id, instance.private_ip, instance.zone)
         machine.boot = asyncio.create_task(self._boot(machine), name=f"boot {instance.id}")
 
@@ -198,7 +213,7 @@ class Supervisor:
         predecessors = {task for task, address in self._closing.items() if address == instance.private_ip}
         if predecessors:
             await asyncio.wait(predecessors)
-        metadata = MetadataService(lambda: self._lookup(instance.id))
+        metadata = MetadataService(lambda: self._as_told(instance))
         try:
             machine.metadata = await serve(instance.private_ip, METADATA_PORT, metadata.handle)
         except OSError as error:
@@ -227,4 +242,5 @@ class Supervisor:
         if machine.metadata is not None:
             machine.metadata.close()
             await machine.metadata.wait_closed()
+        self.machine_off(machine.instance.id)
         log.info("%s: off", machine.instance.id)

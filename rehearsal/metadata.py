@@ -84,6 +84,29 @@ def _network_leaves(instance: Instance) -> dict[str, str]:
     }
 
 
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _life_cycle_leaves(instance: Instance) -> dict[str, str]:
+    """What only some instances have, and only for a time.
+
+    Auto Scaling user guide, retrieving-target-lifecycle-state-through-imds.html; EC2 user guide,
+    spot-instance-termination-notices.html and rebalance-recommendations.html.
+    """
+    found = {}
+    if instance.target_state is not None:
+        found["meta-data/autoscaling/target-lifecycle-state"] = instance.target_state
+    if instance.notices is not None:
+        recommendation = json.dumps({"noticeTime": _iso(instance.notices.noticed)})
+        found["meta-data/events/recommendations/rebalance"] = recommendation
+    if instance.notices is not None and instance.notices.ends is not None:
+        action = {"action": "terminate", "time": _iso(instance.notices.ends)}
+        found["meta-data/spot/instance-action"] = json.dumps(action)
+        found["meta-data/spot/termination-time"] = action["time"]
+    return found
+
+
 def leaves(instance: Instance, now: datetime) -> dict[str, str]:
     """Every path below `/latest/` that has a value, with its value."""
     tags = instance.tags if instance.tags_in_metadata else {}
@@ -105,7 +128,7 @@ def leaves(instance: Instance, now: datetime) -> dict[str, str]:
         "dynamic/instance-identity/document": _identity_document(instance),
         **{f"meta-data/tags/instance/{key}": value for key, value in tags.items()},
     }
-    return found | _role_leaves(instance, now) | _network_leaves(instance)
+    return found | _role_leaves(instance, now) | _network_leaves(instance) | _life_cycle_leaves(instance)
 
 
 def listing(paths: list[str], folder: str) -> str | None:

@@ -1,31 +1,21 @@
-"""Auto Scaling launches as EC2 Auto Scaling does them: everything the launch template says, spread over the zones.
+"""An Auto Scaling launch as EC2 Auto Scaling does it: everything the launch template says.
 
-What moto 5.2.5 does instead: all instances go to the first subnet; the launch template's instance profile, metadata
-options, network interfaces, volume tags, shutdown behaviour and version are ignored, and a second, unencrypted root
-volume is added. The Auto Scaling life cycle (hooks, warm pool, refresh) belongs into a module beside this one.
+What moto 5.2.5 does instead: the launch template's instance profile, metadata options, network interfaces, volume
+tags, shutdown behaviour and version are ignored, and a second, unencrypted root volume is added.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError
-from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState
+from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.utils import convert_tag_spec
 from moto.ssm.models import ssm_backends
 
-from rehearsal.emulated_aws.extension import extend
-
 RESOLVE_SSM = "resolve:ssm:"
-
-
-def emptiest_subnet(subnets: list[str], used: list[str | None]) -> str:
-    """The subnet with the fewest of the group's instances; the first of equals."""
-    count = Counter(used)
-    return min(subnets, key=lambda subnet: count[subnet])
 
 
 def _image_id(group: FakeAutoScalingGroup, version: LaunchTemplateVersion) -> str:
@@ -89,11 +79,10 @@ def _attach_profile(instance: Instance, data: dict[str, Any]) -> None:
         )
 
 
-def launch_one(group: FakeAutoScalingGroup, version: LaunchTemplateVersion, tags: dict[str, str]) -> Instance:
-    """Start one instance of a group from a launch template version, in the zone that has the fewest."""
-    subnets = (group.vpc_zone_identifier or "").split(",")
-    used = [state.instance.subnet_id for state in group.instance_states]
-    subnet = emptiest_subnet(subnets, used)
+def launch_one(group: FakeAutoScalingGroup, version: LaunchTemplateVersion, subnet: str) -> Instance:
+    """Start one instance of a group from a launch template version, in a subnet."""
+    # The group's own tags win over the template's (Auto Scaling user guide, "Tag lifecycle").
+    tags = {**version.instance_tags, **group.get_propagated_tags(), ASG_NAME_TAG: group.name}
     volume_tags = convert_tag_spec(version.data.get("TagSpecifications", [])).get("volume", {})
     reservation = group.ec2_backend.run_instances(
         _image_id(group, version),
@@ -105,28 +94,5 @@ def launch_one(group: FakeAutoScalingGroup, version: LaunchTemplateVersion, tags
     )
     instance = reservation.instances[0]
     _attach_profile(instance, version.data)
+    instance.autoscaling_group = group  # type: ignore[attr-defined]
     return instance
-
-
-def _replace_autoscaling_group_instances(
-    self: FakeAutoScalingGroup, count_needed: int, propagated_tags: dict[str, str]
-) -> None:
-    if self.ec2_launch_template is None or not self.vpc_zone_identifier:
-        _moto_replace(self, count_needed, propagated_tags)
-        return
-    version = self.ec2_launch_template.get_version(self.launch_template_version)
-    # The group's own tags win over the template's (Auto Scaling user guide, "Tag lifecycle").
-    tags = {**version.instance_tags, **propagated_tags, ASG_NAME_TAG: self.name}
-    for _ in range(count_needed):
-        instance = launch_one(self, version, tags)
-        instance.autoscaling_group = self  # type: ignore[attr-defined]
-        protected = self.new_instances_protected_from_scale_in
-        self.instance_states.append(InstanceState(instance, protected_from_scale_in=protected))
-
-
-_moto_replace = FakeAutoScalingGroup.replace_autoscaling_group_instances
-
-
-def install() -> None:
-    """Put the launches of this module in place of moto's."""
-    extend(FakeAutoScalingGroup, "replace_autoscaling_group_instances", _replace_autoscaling_group_instances)

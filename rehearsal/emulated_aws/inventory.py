@@ -14,6 +14,8 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance as MotoInstance
 from moto.iam.models import iam_backends
 
+from rehearsal.emulated_aws.market import Notices
+from rehearsal.emulated_aws.scaling_groups import WORLD, target_states
 from rehearsal.places import ACCOUNT_ID
 
 
@@ -50,6 +52,8 @@ class Instance:
     profile: Profile | None
     tags_in_metadata: bool
     terminate_on_shutdown: bool
+    target_state: str | None = None  # of its Auto Scaling group
+    notices: Notices | None = None  # what EC2 told it about an interruption
     tags: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -73,7 +77,7 @@ def _user_data(raw: Base64EncodedString | None) -> bytes | None:
     return base64.b64decode(raw.as_bytes()) if raw is not None else None
 
 
-def _record(instance: MotoInstance, region: str) -> Instance:
+def _record(instance: MotoInstance, region: str, target_state: str | None) -> Instance:
     nic = instance.nics[0]
     return Instance(
         id=instance.id,
@@ -96,6 +100,8 @@ def _record(instance: MotoInstance, region: str) -> Instance:
         profile=_profile(instance.iam_instance_profile),
         tags_in_metadata=instance.metadata_options.instance_metadata_tags == "enabled",
         terminate_on_shutdown=instance.instance_initiated_shutdown_behavior == "terminate",
+        target_state=target_state,
+        notices=WORLD.market.notices.get(instance.id),
         tags={str(tag["key"]): str(tag["value"]) for tag in instance.get_tags()},
     )
 
@@ -109,7 +115,9 @@ def instances(region: str) -> tuple[Instance, ...]:
     known = [
         instance for reservation in list(backend.reservations.values()) for instance in list(reservation.instances)
     ]
-    return tuple(_record(instance, region) for instance in known if instance.state != "terminated" and instance.nics)
+    alive = [instance for instance in known if instance.state != "terminated" and instance.nics]
+    targets = target_states(region)
+    return tuple(_record(instance, region, targets.get(instance.id)) for instance in alive)
 
 
 def power_off(region: str, instance: Instance) -> None:

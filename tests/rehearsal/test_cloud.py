@@ -19,7 +19,7 @@ from rehearsal import cloud_process
 from rehearsal.cloud_config import CloudConfig, ImageConfig
 from rehearsal.cloud_process import BusyError
 from rehearsal.leftovers import client, clients, take_inventory
-from rehearsal.places import API_URL, WorkFolder, metadata_url
+from rehearsal.places import API_URL, CONTROL_URL, WorkFolder, metadata_url
 from rehearsal.processes import marked
 
 pytestmark = pytest.mark.slow
@@ -174,6 +174,79 @@ def test_a_machine_that_cannot_serve_powers_itself_off_and_is_replaced(cloud: Cl
     until(lambda: any(m["units"].get("x.service") == "active" for m in cloud_process.machines()))
     assert first["instance_id"] not in {instance["InstanceId"] for instance in running(cloud)}
     assert "poweroff" in first["reason"]
+
+
+def test_a_warmed_machine_stops_and_comes_back_as_it_was(cloud: Cloud) -> None:
+    autoscaling = cloud.api("autoscaling")
+    launch_group(cloud, 0, user_data("date +%s%N > $SGLANG_FLEET_ROOT/first", "systemctl enable --now x"))
+    autoscaling.put_lifecycle_hook(
+        AutoScalingGroupName="g",
+        LifecycleHookName="launch",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+    )
+    autoscaling.put_warm_pool(AutoScalingGroupName="g", MinSize=1, MaxGroupPreparedCapacity=0)
+    machine = until(lambda: [m for m in cloud_process.machines() if m["failed_commands"] == 0])[0]
+    first = Path(machine["root"], "first").read_text()
+    assert target_state(machine) == "Warmed:Stopped"
+    complete(cloud, machine)
+    until(lambda: warm_states(cloud) == ["Warmed:Stopped"])
+    assert cloud_process.switched_on() == []
+    autoscaling.set_desired_capacity(AutoScalingGroupName="g", DesiredCapacity=1)
+    again = until(lambda: [m for m in cloud_process.machines() if m["id"] == machine["id"]])[0]
+    until(lambda: target_state(again) == "InService")
+    until(lambda: any(m["units"].get("x.service") == "active" for m in cloud_process.machines()))
+    assert Path(again["root"], "first").read_text() == first
+
+
+def warm_states(cloud: Cloud) -> list[str]:
+    found = cloud.api("autoscaling").describe_warm_pool(AutoScalingGroupName="g")["Instances"]
+    return [instance["LifecycleState"] for instance in found]
+
+
+def complete(cloud: Cloud, machine: dict[str, Any]) -> None:
+    cloud.api("autoscaling").complete_lifecycle_action(
+        AutoScalingGroupName="g",
+        LifecycleHookName="launch",
+        LifecycleActionResult="CONTINUE",
+        InstanceId=machine["id"],
+    )
+
+
+def target_state(machine: dict[str, Any]) -> str | None:
+    return metadata(machine, "autoscaling/target-lifecycle-state")
+
+
+def metadata(machine: dict[str, Any], path: str) -> str | None:
+    base = f"{metadata_url(machine['private_ip'])}/latest"
+    with httpx.Client(trust_env=False) as http:
+        try:
+            token = http.put(f"{base}/api/token", headers={"x-aws-ec2-metadata-token-ttl-seconds": "60"}).text
+            answer = http.get(f"{base}/meta-data/{path}", headers={"x-aws-ec2-metadata-token": token})
+        except httpx.ConnectError:
+            return None
+    return answer.text if answer.status_code == httpx.codes.OK else None
+
+
+def test_a_machine_is_told_of_its_interruption_and_shuts_down_in_its_own_time(cloud: Cloud) -> None:
+    slow = "[Service]\nExecStart=/bin/sh -c 'trap \"sleep 2; exit 0\" TERM; while :; do sleep 0.1; done'\n"
+    write = f"printf '%s' {base64.b64encode(slow.encode()).decode()} | base64 -d"
+    launch_group(
+        cloud, 1, user_data(f"{write} > $SGLANG_FLEET_ROOT/etc/systemd/system/y.service", "systemctl enable --now y")
+    )
+    machine = until(lambda: [m for m in cloud_process.machines() if m["units"].get("y.service") == "active"])[0]
+    assert metadata(machine, "spot/instance-action") is None
+    httpx.post(f"{CONTROL_URL}/spot-notice", json={"instance": machine["id"]}, trust_env=False).raise_for_status()
+    assert json.loads(metadata(machine, "spot/instance-action") or "")["action"] == "terminate"
+    ec2 = cloud.api("ec2")
+    ec2.terminate_instances(InstanceIds=[machine["id"]])
+
+    def state() -> str:
+        found = ec2.describe_instances(InstanceIds=[machine["id"]])["Reservations"][0]["Instances"][0]
+        return str(found["State"]["Name"])
+
+    assert state() == "shutting-down"
+    until(lambda: state() == "terminated")
+    assert machine["id"] not in cloud_process.switched_on()
 
 
 def test_a_fixed_address_can_be_used_again_by_a_replacement(cloud: Cloud) -> None:

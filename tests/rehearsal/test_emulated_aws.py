@@ -11,7 +11,6 @@ moto = pytest.importorskip("moto")
 
 from rehearsal.emulated_aws.addresses import candidates  # noqa: E402
 from rehearsal.emulated_aws.extension import UnknownMethodError, extend  # noqa: E402
-from rehearsal.emulated_aws.groups import emptiest_subnet  # noqa: E402
 from rehearsal.emulated_aws.server import refusal  # noqa: E402
 from rehearsal.emulated_aws.transport import needs_plain_http  # noqa: E402
 
@@ -27,12 +26,6 @@ def test_a_search_starts_where_the_last_one_ended_and_goes_round() -> None:
     found = list(candidates(IPv4Network("127.64.0.0/28"), 9))
     assert found[:3] == ["127.64.0.13", "127.64.0.14", "127.64.0.4"]
     assert len(found) == 11
-
-
-def test_launches_go_to_the_zone_with_the_fewest() -> None:
-    assert emptiest_subnet(["a", "b"], []) == "a"
-    assert emptiest_subnet(["a", "b"], ["a"]) == "b"
-    assert emptiest_subnet(["a", "b"], ["a", "b", "b", None]) == "a"
 
 
 def test_an_extension_fails_when_moto_has_changed() -> None:

@@ -1,0 +1,32 @@
+"""Which changes are made to moto, and in what order."""
+
+from __future__ import annotations
+
+from rehearsal.emulated_aws import (
+    addresses,
+    instances,
+    monitoring,
+    nat,
+    power,
+    read_back,
+    scaling_api,
+    scaling_calls,
+    scaling_readback,
+    transport,
+    versions,
+)
+
+
+def install_extensions() -> None:
+    """Apply every extension to moto's classes. Call once, before the server answers its first request."""
+    addresses.install()
+    instances.install()
+    monitoring.install()
+    nat.install()
+    power.install()  # after addresses: what an instance held is free when it begins to shut down
+    read_back.install()
+    scaling_api.install()
+    scaling_calls.install()
+    scaling_readback.install()
+    transport.install()
+    versions.install()
