@@ -35,6 +35,11 @@ def worker_group(settings: Settings, pool: WorkerPool) -> str:
     return f"{settings.name}-{workers_stack(pool.name)}"
 
 
+# Hooks of every pool's group; names are unique within a group only.
+LAUNCHING_HOOK = "engine-generates"
+TERMINATING_HOOK = "requests-finished"
+
+
 def image_parameter(settings: Settings, stack: str) -> str:
     """SSM parameter with the id of the image that hosts of a stack start from, as a bake leaves it."""
     return f"/sglang-fleet/{settings.name}/image/{stack}"

@@ -105,7 +105,7 @@ def _router_inputs(
 
 def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> WorkersInputs:
     node = worker_node(settings, pool)
-    assert node.worker is not None  # noqa: S101 - for the type checker
+    assert node.worker and node.worker.life_cycle  # noqa: S101, PT018 - for the type checker
     return WorkersInputs(
         deployment=below.deployment,
         network=below.network,
@@ -113,6 +113,7 @@ def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> Work
         router=below.router,
         node=node,
         worker=node.worker,
+        life_cycle=node.worker.life_cycle,
         group_name=naming.worker_group(settings, pool),
         instance_type=pool.instance_type,
         image=_image(settings, pool.image, naming.workers_stack(pool.name)),

@@ -71,11 +71,28 @@ def host_security_group(stack: FleetStack, vpc_id: str, description: str) -> Sec
     return group
 
 
-def parameter_arn(stack: FleetStack, name: str) -> str:
-    """ARN of an SSM parameter of this account and region."""
-    account = DataAwsCallerIdentity(stack, "account").account_id
-    partition = DataAwsPartition(stack, "partition").partition
-    return f"arn:{partition}:ssm:{stack.deployment.region}:{account}:parameter{name}"
+@dataclass(frozen=True)
+class Account:
+    """Where the deployment is: known to Terraform, not to synth."""
+
+    partition: str
+    region: str
+    account_id: str
+
+    @classmethod
+    def of(cls, stack: FleetStack) -> Account:
+        """The account and region of a stack; once per stack."""
+        account = DataAwsCallerIdentity(stack, "account").account_id
+        partition = DataAwsPartition(stack, "partition").partition
+        return cls(partition, stack.deployment.region, account)
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of a resource of this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def parameter(self, name: str) -> str:
+        """ARN of an SSM parameter."""
+        return self.arn("ssm", f"parameter{name}")
 
 
 def encoded_user_data(stack: FleetStack, node: NodeConfig) -> str:

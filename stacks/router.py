@@ -13,11 +13,11 @@ from settings.naming import STACK_ROUTER
 from stacks.base import Deployment, FleetStack
 from stacks.hosts import (
     METADATA_HOP_LIMIT,
+    Account,
     HostImage,
     HostVolume,
     encoded_user_data,
     host_security_group,
-    parameter_arn,
 )
 from stacks.iam import SESSION_MANAGER, Statement, instance_profile, read_parameter, write_logs, write_metrics
 from stacks.router_balancer import RouterBalancer
@@ -104,7 +104,7 @@ class RouterStack(FleetStack):
             write_metrics(node.logs.metrics_namespace),
         ]
         if node.api_key_parameter:
-            statements.append(read_parameter(parameter_arn(self, node.api_key_parameter)))
+            statements.append(read_parameter(Account.of(self).parameter(node.api_key_parameter)))
         if self._inputs.tls_secret_arns:
             action = ("secretsmanager:GetSecretValue",)
             statements.append(Statement("ReadCertificate", action, self._inputs.tls_secret_arns))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.autoscaling_group import (
     AutoscalingGroup,
+    AutoscalingGroupInitialLifecycleHook,
     AutoscalingGroupInstanceMaintenancePolicy,
     AutoscalingGroupInstanceRefresh,
     AutoscalingGroupInstanceRefreshPreferences,
@@ -36,8 +37,8 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 
 from settings.naming import workers_stack
 from stacks.base import FleetStack
-from stacks.hosts import METADATA_HOP_LIMIT, ROOT_DEVICE, encoded_user_data, host_security_group, parameter_arn
-from stacks.iam import SESSION_MANAGER, instance_profile, read_parameter, write_logs, write_metrics
+from stacks.hosts import METADATA_HOP_LIMIT, ROOT_DEVICE, Account, encoded_user_data, host_security_group
+from stacks.iam import SESSION_MANAGER, Statement, instance_profile, read_parameter, write_logs, write_metrics
 from stacks.scaling import PoolScaling, ScalingPlan
 from user_data.node_config import TAG_ENGINE_PORT, TAG_MODEL, TAG_POOL
 
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from stacks.logs import LogsOutputs
     from stacks.network import NetworkOutputs
     from stacks.router import RouterOutputs
-    from user_data.node_config import NodeConfig, WorkerConfig
+    from user_data.node_config import LifeCycleConfig, NodeConfig, WorkerConfig
 
 # What the dashboard shows; groups publish nothing unless asked.
 GROUP_METRICS = (
@@ -83,6 +84,7 @@ class WorkersInputs:
     router: RouterOutputs
     node: NodeConfig
     worker: WorkerConfig
+    life_cycle: LifeCycleConfig
     group_name: str
     instance_type: str
     image: HostImage
@@ -155,15 +157,27 @@ class WorkersStack(FleetStack):
         return group
 
     def _instance_profile(self) -> IamInstanceProfile:
-        node = self._inputs.node
+        node, account = self._inputs.node, Account.of(self)
         statements = [
             SESSION_MANAGER,
+            self._answer_hooks(account),
             write_logs(self._inputs.logs.group_arn(self.stack)),
             write_metrics(node.logs.metrics_namespace),
         ]
         if node.api_key_parameter:
-            statements.append(read_parameter(parameter_arn(self, node.api_key_parameter)))
+            statements.append(read_parameter(account.parameter(node.api_key_parameter)))
         return instance_profile(self, self.resource_name(self.stack), *statements)
+
+    def _answer_hooks(self, account: Account) -> Statement:
+        """What a worker tells its own group. The id in a group's ARN is made by AWS, its name by us."""
+        group = account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{self._inputs.group_name}")
+        actions = (
+            "autoscaling:CompleteLifecycleAction",
+            "autoscaling:RecordLifecycleActionHeartbeat",
+            "autoscaling:SetInstanceHealth",
+            "autoscaling:TerminateInstanceInAutoScalingGroup",
+        )
+        return Statement(sid="AnswerHooks", actions=actions, resources=(group,))
 
     def _launch_template(self, group: SecurityGroup, profile: IamInstanceProfile) -> LaunchTemplate:
         return LaunchTemplate(
@@ -237,6 +251,7 @@ class WorkersStack(FleetStack):
             instance_maintenance_policy=self._maintenance(),
             instance_refresh=self._refresh(),
             warm_pool=self._warm_pool(),
+            initial_lifecycle_hook=self._hooks(),
             tag=[
                 AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True)
                 for key, value in self._group_tags().items()
@@ -268,6 +283,25 @@ class WorkersStack(FleetStack):
             standby_instances="Wait",
         )
         return AutoscalingGroupInstanceRefresh(strategy="Rolling", preferences=preferences)
+
+    def _hooks(self) -> list[AutoscalingGroupInitialLifecycleHook]:
+        """Held from the first launch on: in service means that the engine generates, gone that no request is lost.
+
+        An agent that dies while it starts leaves the group with its host; one that dies while it drains lets it go.
+        """
+        life = self._inputs.life_cycle
+        return [
+            AutoscalingGroupInitialLifecycleHook(
+                name=name,
+                lifecycle_transition=f"autoscaling:{transition}",
+                heartbeat_timeout=life.heartbeat_seconds,
+                default_result=default,
+            )
+            for name, transition, default in (
+                (life.launching_hook, "EC2_INSTANCE_LAUNCHING", "ABANDON"),
+                (life.terminating_hook, "EC2_INSTANCE_TERMINATING", "CONTINUE"),
+            )
+        ]
 
     def _warm_pool(self) -> AutoscalingGroupWarmPool | None:
         warm = self._inputs.warm_pool
