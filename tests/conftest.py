@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-import pytest
 from hypothesis import settings
-
-TESTS = Path(__file__).parent
 
 # Whatever the person running the tests has set must neither change a result nor be used.
 FOREIGN = (
@@ -37,13 +33,3 @@ def pytest_configure() -> None:
     # No deadline: two cores are shared with whatever else runs. Derandomized: a red test is red for everybody.
     settings.register_profile("repository", deadline=None, derandomize=True)
     settings.load_profile("repository")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (`make test`), tests that share addresses, an engine or a synth stay on one of them.
-
-    The rehearsals are a group of their own: they mostly wait for Terraform, while the rest computes.
-    """
-    for item in items:
-        place = item.path.relative_to(TESTS).parent.as_posix()
-        item.add_marker(pytest.mark.xdist_group(place))
