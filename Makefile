@@ -37,7 +37,7 @@ rehearse: setup ## deploy, serve and destroy a fleet on an emulated AWS
 test: tools $(PACKAGE) ## everything: lint, all tests, rehearsals with the emulator and with real SGLang
 	@$(MAKE) --no-print-directory -j3 setup-all
 	@$(MAKE) --no-print-directory lint
-	$(PY) -m pytest --durations=10 $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
 	$(PY) -m pytest -q -m "not slow" $(ARGS)
@@ -67,7 +67,7 @@ lock: $(PACKAGE) ## resolve Pipfile and package.json anew (CATEGORIES='router ag
 	@! grep -n '"resolved"' package-lock.json || { echo "lock: package-lock.json names a registry; see .npmrc" >&2; exit 1; }
 
 clean: ## remove what runs and tests leave behind; keeps what setup installed
-	rm -rf cdktf.out .rehearsal build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf cdktf.out .rehearsal* build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . \( -path ./.venv -o -path ./.cache -o -path ./node_modules \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean ## also remove what setup installed

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rehearsal.cloud_config import CloudConfig, EngineConfig, EngineKind, ImageConfig
+from rehearsal.places import DEFAULT_NETWORK, NETWORK
 from rehearsal.real_engine import ENGINE_ARGUMENTS
 from settings import naming
 from settings.catalogue import host_architecture
@@ -13,7 +14,7 @@ from settings.engine_catalogue import MANAGED
 from settings.model import Settings
 from settings.router import ImageSettings
 
-REHEARSAL_BLOCK = "127.64.0.0/16"
+ROUTER_HOST = 100  # 127.64.0.100 in the default network
 
 
 class NotLoopbackError(Exception):
@@ -30,13 +31,15 @@ def check_addresses(settings: Settings) -> None:
     if not block.is_loopback:
         raise NotLoopbackError(
             f"network.vpc_cidr: '{block}' is not a loopback block; a rehearsal's hosts live at loopback addresses: "
-            f"use {REHEARSAL_BLOCK} and a router.address in it, as environments/rehearsal.toml does"
+            f"use {DEFAULT_NETWORK} and a router.address in it, as environments/rehearsal.toml does"
         )
 
 
 def rehearsal_overrides(engine: EngineKind, workers: int | None, pools: int) -> dict[str, object]:
     """Settings that the chosen engine and number of workers change, as override keys."""
     overrides: dict[str, object] = {}
+    if NETWORK != DEFAULT_NETWORK:
+        overrides |= {"network.vpc_cidr": str(NETWORK), "router.address": str(NETWORK[ROUTER_HOST])}
     if engine == "sglang":
         # What the fleet sets itself is refused in a settings file.
         free = {name: value for name, value in ENGINE_ARGUMENTS.items() if name not in MANAGED}

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
-# Any process on Linux may bind any address of 127.0.0.0/8. The rehearsal's VPC is 127.64.0.0/16; its last /24 is kept
-# for the emulated AWS itself, so that it can never meet a host's private address.
-API_ADDRESS = "127.64.255.254"
+# Any process on Linux may bind any address of 127.0.0.0/8. A second rehearsal on the same computer needs a block of its
+# own, such as 127.64.128.0/18.
+NETWORK_VARIABLE = "SGLANG_FLEET_REHEARSAL_NETWORK"
+DEFAULT_NETWORK = IPv4Network("127.64.0.0/16")
+
+
+def _network() -> IPv4Network:
+    """The block this process's rehearsal lives in; ends the process with status 2 when the variable holds none."""
+    text = os.environ.get(NETWORK_VARIABLE, str(DEFAULT_NETWORK))
+    try:
+        network = IPv4Network(text)
+    except ValueError:
+        network = None
+    if network is None or not network.is_loopback or not 16 <= network.prefixlen <= 20:  # noqa: PLR2004 - a VPC's sizes
+        sys.stderr.write(f"{NETWORK_VARIABLE}: '{text}' is not a loopback block of /16 to /20; use 127.64.128.0/18\n")
+        raise SystemExit(2)
+    return network
+
+
+NETWORK = _network()
+# Subnets are cut from the start of the block, so its last address can never be a host's.
+API_ADDRESS = str(NETWORK[-2])
 API_PORT = 4566
 API_URL = f"http://{API_ADDRESS}:{API_PORT}"
 CONTROL_PORT = 4567
@@ -86,5 +108,6 @@ class WorkFolder:
 
 
 def default_work_folder() -> WorkFolder:
-    """`.rehearsal` in the repository's root."""
-    return WorkFolder(REPOSITORY / ".rehearsal")
+    """`.rehearsal` in the repository's root; one of its own for a network of its own."""
+    suffix = "" if NETWORK == DEFAULT_NETWORK else f"-{NETWORK.network_address}"
+    return WorkFolder(REPOSITORY / f".rehearsal{suffix}")

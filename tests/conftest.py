@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = ("default-network", "real-sglang")
 
 # Whatever the person running the tests has set must neither change a result nor be used.
 FOREIGN = (
@@ -33,3 +38,21 @@ def pytest_configure() -> None:
     # No deadline: two cores are shared with whatever else runs. Derandomized: a red test is red for everybody.
     settings.register_profile("repository", deadline=None, derandomize=True)
     settings.load_profile("repository")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With two workers (`make test`), tests that share addresses, an engine or a synth stay on one of them.
+
+    A group is what a test's marker says, else its folder. The longest begin first: they mostly wait for Terraform and
+    for engines, while the rest computes.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parent.as_posix()))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("xdist_group")
+    name = marker.args[0] if marker is not None else ""
+    return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)

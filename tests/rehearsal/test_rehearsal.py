@@ -1,6 +1,6 @@
-"""The rehearsal itself, end to end: real cdktf, Terraform, provider, router, on-host programs, and real SGLang.
+"""What `fleet rehearse` says and does when it is interrupted or cannot begin.
 
-The same line with the engine emulator is in test_by_hand.py, which uses what one rehearsal has left running.
+The whole line is in test_by_hand.py (engine emulator, left running by one rehearsal) and in test_real_sglang.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rehearsal.cloud_process import find_running
 from rehearsal.places import REPOSITORY, default_work_folder
 from rehearsal.processes import marked
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default-network")]
 
 WORK = default_work_folder()
 
@@ -38,26 +38,6 @@ def rehearse(*arguments: str, seconds: float = 600) -> tuple[int, dict[str, Any]
 def assert_nothing_runs() -> None:
     assert find_running() is None
     assert marked("SGLANG_FLEET_ROOT", str(WORK.root)) == ()
-
-
-def assert_passed(status: int, result: dict[str, Any], shown: str) -> None:
-    assert status == 0, shown
-    assert result["passed"], shown
-    assert all(phase["passed"] for phase in result["phases"])
-    assert result["leftovers"] == []
-    for name, stack in result["stacks"].items():
-        assert stack["applied"] == stack["destroyed"] > 0, name
-    assert_nothing_runs()
-
-
-def test_the_whole_line_with_real_sglang() -> None:
-    status, result, shown = rehearse("--engine", "sglang", "--requests", "8", seconds=840)
-    assert_passed(status, result, shown)
-    assert set(result["stacks"]) == {"state", "logs", "network", "router", "workers-default"}
-    requests = result["requests"]
-    assert (requests["sent"], requests["complete"], requests["streamed"]) == (8, 8, 4)
-    assert "PASS" in shown
-    assert requests["prefix_cache_hit_tokens"] > 0
 
 
 def test_ctrl_c_ends_everything() -> None:
