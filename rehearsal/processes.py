@@ -56,12 +56,16 @@ def is_alive(pid: int) -> bool:
     return state not in {"Z", "X"}
 
 
-def marked(variable: str, value_prefix: str) -> tuple[int, ...]:
-    """Living processes, other than this one, whose environment has `variable` starting with `value_prefix`."""
-    wanted = f"{variable}={value_prefix}"
+def marked(variable: str, value: str) -> tuple[int, ...]:
+    """Living processes, other than this one, whose environment has `variable` equal to `value`, or a path below it."""
+    wanted = f"{variable}={value}"
     pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]
     others = (pid for pid in pids if pid != os.getpid())
-    return tuple(pid for pid in others if any(item.startswith(wanted) for item in _environment(pid)) and is_alive(pid))
+    return tuple(
+        pid
+        for pid in others
+        if any(item == wanted or item.startswith(f"{wanted}/") for item in _environment(pid)) and is_alive(pid)
+    )
 
 
 def send(pids: tuple[int, ...], number: signal.Signals) -> None:
@@ -73,7 +77,7 @@ def send(pids: tuple[int, ...], number: signal.Signals) -> None:
             continue
 
 
-def end_marked(variable: str, value_prefix: str, grace_seconds: float = 0.0) -> tuple[int, ...]:
+def end_marked(variable: str, value: str, grace_seconds: float = 0.0) -> tuple[int, ...]:
     """End every marked process: SIGTERM, then SIGKILL after the grace period. Children born meanwhile are caught too.
 
     Returns:
@@ -83,8 +87,8 @@ def end_marked(variable: str, value_prefix: str, grace_seconds: float = 0.0) -> 
     deadline = time.monotonic() + grace_seconds
     give_up = deadline + 10.0
     if grace_seconds > 0:
-        send(marked(variable, value_prefix), signal.SIGTERM)
-    while (left := marked(variable, value_prefix)) and time.monotonic() < give_up:
+        send(marked(variable, value), signal.SIGTERM)
+    while (left := marked(variable, value)) and time.monotonic() < give_up:
         ended.update(left)
         if time.monotonic() >= deadline:
             send(left, signal.SIGKILL)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
-LONGEST_FIRST = ("default-network", "real-sglang")
+# What runs one after another besides the tests of one folder.
+GROUPS = {
+    "tests/rehearsal/test_by_hand.py": "default network",
+    "tests/rehearsal/test_rehearsal.py": "default network",
+    "tests/rehearsal/test_cloud.py": "default network",
+    "tests/rehearsal/test_cloud_faults.py": "default network",
+    "tests/rehearsal/test_real_sglang.py": "real SGLang",
+    "tests/rehearsal/engine/test_conformance.py": "real SGLang",
+    "tests/rehearsal/engine/test_real_engine.py": "real SGLang",
+}
 
 # Whatever the person running the tests has set must neither change a result nor be used.
 FOREIGN = (
@@ -40,19 +48,25 @@ def pytest_configure() -> None:
     settings.load_profile("repository")
 
 
+def group_of(nodeid: str) -> str:
+    """The tests of a group run one after another; a folder is one, unless GROUPS says otherwise."""
+    path = nodeid.partition("::")[0]
+    return GROUPS.get(path, path.rpartition("/")[0])
+
+
+class InGroups(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps each group on one worker. (With pytest 9, xdist_group marks do nothing.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InGroups:
+    return InGroups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers (`make test`), tests that share addresses, an engine or a synth stay on one of them.
-
-    A group is what a test's marker says, else its folder. The longest begin first: they mostly wait for Terraform and
-    for engines, while the rest computes.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parent.as_posix()))
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    marker = item.get_closest_marker("xdist_group")
-    name = marker.args[0] if marker is not None else ""
-    return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+    """The longest groups begin first: they mostly wait for Terraform and engines, while the rest computes."""
+    order = list(dict.fromkeys(GROUPS.values()))
+    items.sort(key=lambda item: order.index(group) if (group := group_of(item.nodeid)) in order else len(order))

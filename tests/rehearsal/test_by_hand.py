@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default-network")]
+pytestmark = pytest.mark.slow
 WORK = default_work_folder()
 STACKS = ("logs", "network", "router", "state", "workers-default")
 # What a plan right after an apply wants to change only because the emulated AWS reads back something else than AWS:

@@ -22,7 +22,7 @@ from rehearsal.leftovers import client, clients, take_inventory
 from rehearsal.places import API_URL, CONTROL_URL, WorkFolder, metadata_url
 from rehearsal.processes import marked
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default-network")]
+pytestmark = pytest.mark.slow
 
 REGION = "us-east-1"
 IMAGE = "/sglang-fleet/t/image/workers-default"

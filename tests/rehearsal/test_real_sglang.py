@@ -12,7 +12,7 @@ import pytest
 from rehearsal.places import NETWORK_VARIABLE, REPOSITORY
 from rehearsal.processes import marked
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real-sglang")]
+pytestmark = pytest.mark.slow
 
 NETWORK = "127.64.128.0/18"
 WORK = REPOSITORY / ".rehearsal-127.64.128.0"

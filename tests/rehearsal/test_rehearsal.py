@@ -20,7 +20,7 @@ from rehearsal.cloud_process import find_running
 from rehearsal.places import REPOSITORY, default_work_folder
 from rehearsal.processes import marked
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("default-network")]
+pytestmark = pytest.mark.slow
 
 WORK = default_work_folder()
 

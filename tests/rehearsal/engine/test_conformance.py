@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.rehearsal.engine.conformance_calls import Call
     from tests.rehearsal.engine.support import RunningEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real-sglang")]
+pytestmark = pytest.mark.slow
 SERVER_INFO_READ = (
     "model_path", "served_model_name", "tp_size", "dp_size", "pp_size", "status", "version", "frontend", "api_key",
     "host", "port", "max_total_num_tokens", "max_req_input_len", "max_running_requests", "page_size", "enable_metrics",
