@@ -30,6 +30,15 @@ def ensure_api_key(ssm: SSMClient, parameter: str, deployment: str) -> bool:
     return True
 
 
+def read_api_key(ssm: SSMClient, parameter: str) -> str:
+    """Return the key.
+
+    Raises:
+        ClientError: it is not there, or may not be read.
+    """
+    return ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"]
+
+
 def delete_api_key(ssm: SSMClient, parameter: str) -> bool:
     """Delete the parameter; False when there was none."""
     try:

@@ -42,6 +42,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "settings": Verb("fleet.settings_commands:app", "Check settings files; print their JSON Schema."),
         "init": Verb("fleet.init_command:command", "Prepare an AWS account: state bucket and API key."),
         "synth": Verb("fleet.synth_command:command", "Write the Terraform of every stack."),
+        "status": Verb("fleet.status_command:command", "Show router, pools, workers, and what failed lately."),
+        "why": Verb("fleet.why_command:command", "Say why a worker does not serve, or tell one instance's life."),
         "destroy": Verb("fleet.destroy_command:command", "Take a deployment down and look for what is left."),
         "rehearse": Verb("fleet.rehearse_command:rehearse", "Deploy, use and destroy it all on an emulated AWS."),
     }

@@ -17,18 +17,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 from rehearsal.cloud_config import CloudConfig
+from rehearsal.control import Control
+from rehearsal.emulated_aws.faults import ApiFaults
 from rehearsal.emulated_aws.installation import install_extensions
 from rehearsal.emulated_aws.inventory import instances, power_off
 from rehearsal.emulated_aws.power import MACHINES
-from rehearsal.emulated_aws.scaling_groups import WORLD, rebalance_recommendation, spot_notice, tick
+from rehearsal.emulated_aws.scaling_groups import tick
 from rehearsal.emulated_aws.seed import seed
 from rehearsal.emulated_aws.server import ApiServer
-from rehearsal.http_server import Request, Response, serve
+from rehearsal.http_server import serve
 from rehearsal.machines import Supervisor
 from rehearsal.places import API_ADDRESS, API_PORT, CONTROL_PORT, WorkFolder
 from rehearsal.processes import become_subreaper, end_marked
@@ -44,60 +44,6 @@ def socket_name(work: WorkFolder) -> str:
     """Abstract Unix socket of the supervisor: no file, no limit on the folder's depth, gone with the process."""
     digest = hashlib.sha256(str(work.root).encode()).hexdigest()[:16]
     return f"sglang-fleet-rehearsal-{digest}"
-
-
-@dataclass
-class Control:
-    """The control port: what the machines are, and the order to end."""
-
-    supervisor: Supervisor
-    stop: asyncio.Event
-
-    def handle(self, request: Request) -> Response:
-        """Answer one request."""
-        match (request.method, request.path):
-            case ("GET", path):
-                return self._tell(path)
-            case ("POST", "/stop"):
-                self.stop.set()
-                return _json({})
-            case ("POST", path):
-                return self._fault(path, request.body)
-            case _:
-                return Response(HTTPStatus.NOT_FOUND)
-
-    def _tell(self, path: str) -> Response:
-        match path:
-            case "/health":
-                return _json({"pid": os.getpid(), "work": str(self.supervisor.folder.parent)})
-            case "/machines":
-                return _json([machine.report() for machine in self.supervisor.machines.values()])
-            case "/incidents":
-                return _json([asdict(incident) for incident in self.supervisor.incidents])
-            case "/switched-on":
-                return _json(self.supervisor.switched_on())
-            case _:
-                return Response(HTTPStatus.NOT_FOUND)
-
-    def _fault(self, path: str, body: bytes) -> Response:
-        """What a scenario does to the cloud: JSON in, `{}` out, 400 for an order that is not understood."""
-        try:
-            match path, json.loads(body):
-                case "/spot-notice", {"instance": str(instance)}:
-                    spot_notice(self.supervisor.config.region, instance)
-                case "/rebalance", {"instance": str(instance)}:
-                    rebalance_recommendation(self.supervisor.config.region, instance)
-                case "/capacity", {"zone": str(zone), "available": bool(available)}:
-                    WORLD.market.set_capacity(zone, available=available)
-                case _:
-                    return Response(HTTPStatus.BAD_REQUEST, b"no such order\n")
-        except ValueError as error:
-            return Response(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
-        return _json({})
-
-
-def _json(document: object) -> Response:
-    return Response(HTTPStatus.OK, json.dumps(document).encode(), "application/json")
 
 
 async def _systemctl(supervisor: Supervisor, line: bytes) -> Reply:
@@ -158,10 +104,11 @@ async def run(work: WorkFolder, config: CloudConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    api = ApiServer(API_ADDRESS, API_PORT)
+    faults = ApiFaults()
+    api = ApiServer(API_ADDRESS, API_PORT, faults)
     supervisor = _supervisor(work, config)
     api.start()
-    control = await serve(API_ADDRESS, CONTROL_PORT, Control(supervisor, stop).handle)
+    control = await serve(API_ADDRESS, CONTROL_PORT, Control(supervisor, stop, faults).handle)
     systemctl = await _serve_systemctl(supervisor, supervisor.socket_name)
     log.info("emulated AWS at http://%s:%d", API_ADDRESS, API_PORT)
     ticking = asyncio.create_task(_let_time_pass(config.region, stop), name="life cycle")

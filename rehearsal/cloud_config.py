@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from rehearsal.engine.config import ConfigError, EmulatorConfig, build
 
 Role = Literal["router", "worker"]
 EngineKind = Literal["emulator", "sglang"]
+EmulatorValue = float | str | bool | dict[str, float] | None
+
+
+def _known(settings: dict[str, EmulatorValue]) -> dict[str, EmulatorValue]:
+    """Refuse what the emulator would refuse at its start, when nobody looks."""
+    TypeAdapter(EmulatorConfig).validate_python(settings)
+    try:
+        build(dict(settings))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return settings
+
+
+EmulatorSettings = Annotated[dict[str, EmulatorValue], AfterValidator(_known)]
 
 
 class _Model(BaseModel):
@@ -31,6 +47,8 @@ class EngineConfig(_Model):
     kind: EngineKind = "emulator"
     program: Path | None = Field(default=None, description="The real engine's `sglang` program.")
     model: Path | None = Field(default=None, description="The real engine's model folder.")
+    emulator: EmulatorSettings = Field(default={}, description="Fields of `EmulatorConfig`; the ledger is set anyway.")
+    broken: str | None = Field(default=None, description="Last words of an engine that ends at once with status 1.")
 
 
 class CloudConfig(_Model):

@@ -50,7 +50,7 @@ class Response:
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
-Handler = Callable[[Request], Response]
+Handler = Callable[[Request], Response | None]  # None: the connection is closed without an answer
 
 
 class BadRequestError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from user_data.node_config import (
     RUN_DIRECTORY,
 )
 
+ENGINE_COMMAND = f"{ENGINE_HOME}/venv/bin/sglang"
 HOST_PROGRAMS = REPOSITORY / "rehearsal" / "host"
 USER_DATA = REPOSITORY / "user_data"
+ENGINE_LEDGER = "/var/log/sglang-emulator/ledger.jsonl"
 SHIMS = ("systemctl", "poweroff", "shutdown", "reboot")
 FOLDERS = (
     "/etc/sglang-fleet",
@@ -61,6 +64,13 @@ class _Builder:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, place)
 
+    def write(self, absolute: str, text: str) -> None:
+        """A file of its own, unless the host has it already."""
+        place = self.host.path(absolute)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+
 
 def _agent(builder: _Builder, venv: Path) -> None:
     """The on-host programs: what the bake installs from `user_data/`."""
@@ -75,9 +85,11 @@ def _agent(builder: _Builder, venv: Path) -> None:
     builder.link(f"{AGENT_HOME}/venv", venv)
 
 
-def _emulator(builder: _Builder, venv: Path, model: str) -> None:
+def _emulator(builder: _Builder, engine: EngineConfig, venv: Path, model: str) -> None:
     """The engine emulator under the engine's name. Its launcher says that it is one."""
-    builder.link(f"{ENGINE_HOME}/venv/bin/sglang", HOST_PROGRAMS / "sglang-emulator")
+    builder.link(ENGINE_COMMAND, HOST_PROGRAMS / "sglang-emulator")
+    settings = {**engine.emulator, "ledger": str(builder.host.path(ENGINE_LEDGER))}
+    builder.write(f"{ENGINE_HOME}/emulator/config.json", json.dumps(settings))
     builder.link(f"{ENGINE_HOME}/emulator/venv", venv)
     builder.link(f"{ENGINE_HOME}/emulator/source", REPOSITORY)
     folder = builder.host.path(f"{MODELS_DIRECTORY}/{model}")
@@ -85,10 +97,16 @@ def _emulator(builder: _Builder, venv: Path, model: str) -> None:
     (folder / "EMULATED").write_text("No weights: the engine on this image is the rehearsal's emulator.\n")
 
 
+def _broken_engine(builder: _Builder, words: str) -> None:
+    """An engine that cannot start, in the place of whichever the image would have."""
+    builder.write(f"{ENGINE_HOME}/last-words", f"{words}\n")
+    builder.link(ENGINE_COMMAND, HOST_PROGRAMS / "sglang-broken")
+
+
 def _real_engine(builder: _Builder, engine: EngineConfig, model: str) -> None:
     if engine.program is None or engine.model is None:
         raise ImageError("the real engine needs a program and a model")
-    builder.link(f"{ENGINE_HOME}/venv/bin/sglang", engine.program)
+    builder.link(ENGINE_COMMAND, engine.program)
     builder.link(f"{MODELS_DIRECTORY}/{model}", engine.model)
 
 
@@ -96,8 +114,10 @@ def _engine(builder: _Builder, config: CloudConfig, image: ImageConfig) -> None:
     model = image.model or "model"
     for folder in (COMPILE_CACHE_DIRECTORY, str(Path(ENGINE_LOG).parent)):
         builder.host.path(folder).mkdir(parents=True, exist_ok=True)
+    if config.engine.broken is not None:  # first: a host keeps the engine that it has
+        _broken_engine(builder, config.engine.broken)
     if config.engine.kind == "emulator":
-        _emulator(builder, config.agent_venv, model)
+        _emulator(builder, config.engine, config.agent_venv, model)
     else:
         _real_engine(builder, config.engine, model)
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from rehearsal.commands import StepFailedError
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = 10.0
 HOPELESS_RESTARTS = 4
+READY = "ready"  # smg's other states: pending, not_ready, draining, failed
 CACHED_TOKENS = re.compile(r"^sglang:cached_tokens_total\{[^}]*\} (?P<value>[0-9.e+]+)$", re.MULTILINE)
 
 
@@ -26,10 +28,14 @@ class Router:
     url: str
     api_key: str | None
 
-    def _get(self, path: str) -> httpx.Response | None:
+    @cached_property
+    def _client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=REQUEST_SECONDS, headers=headers)
+
+    def _get(self, path: str) -> httpx.Response | None:
         try:
-            return httpx.Client(trust_env=False, timeout=REQUEST_SECONDS).get(f"{self.url}{path}", headers=headers)
+            return self._client.get(path)
         except httpx.HTTPError:
             return None  # not up yet: the caller asks again until its time is over
 
@@ -40,14 +46,14 @@ class Router:
 
     def healthy_workers(self) -> tuple[str, ...]:
         """URLs of the workers that the router sends requests to."""
+        return tuple(sorted(self.routed_workers() or ()))
+
+    def routed_workers(self) -> frozenset[str] | None:
+        """URLs of the workers that new requests go to; None when the router does not answer."""
         response = self._get("/workers")
         if response is None or response.status_code != httpx.codes.OK:
-            return ()
-        return tuple(worker["url"] for worker in response.json()["workers"] if _healthy(worker))
-
-
-def _healthy(worker: dict[str, object]) -> bool:
-    return bool(worker.get("is_healthy", worker.get("status") == "ready"))
+            return None
+        return frozenset(worker["url"] for worker in response.json()["workers"] if worker["status"] == READY)
 
 
 def check_machines() -> None:

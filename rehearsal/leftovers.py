@@ -13,9 +13,15 @@ import boto3
 import jmespath  # type: ignore[import-untyped]
 from botocore.config import Config
 
+from rehearsal.emulated_aws.faults import REHEARSAL_AGENT
 from rehearsal.places import API_URL
 
-TIMEOUTS = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"max_attempts": 2, "mode": "standard"},
+    user_agent_extra=REHEARSAL_AGENT,
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ def clients(region: str) -> boto3.Session:
 
 
 def client(session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - one of many client types
-    """A client of the emulated AWS."""
-    return session.client(service, endpoint_url=API_URL, config=TIMEOUTS)  # type: ignore[call-overload]
+    """A client of the emulated AWS that meets none of the faults a scenario orders."""
+    return session.client(service, endpoint_url=API_URL, config=CONFIG)  # type: ignore[call-overload]
 
 
 def _pages(api: Any, operation: str) -> Iterable[Any]:  # noqa: ANN401 - one of many client types

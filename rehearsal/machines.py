@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal.cloud_config import CloudConfig, ImageConfig
+from rehearsal.cloud_config import CloudConfig, EngineConfig, ImageConfig
 from rehearsal.cloud_init import OUTPUT_LOG, CloudConfigError, first_boot
 from rehearsal.emulated_aws.inventory import Instance
 from rehearsal.http_server import serve
 from rehearsal.images import ImageError, build_root
-from rehearsal.metadata import MetadataService
+from rehearsal.log_shipper import LogShipper
+from rehearsal.metadata import MetadataService, Outage
 from rehearsal.places import API_URL, METADATA_PORT, metadata_url
 from rehearsal.processes import end_marked
 from rehearsal.service import HostFolder, host_environment
@@ -79,6 +80,7 @@ class Machine:
             "id": self.instance.id,
             "private_ip": self.instance.private_ip,
             "zone": self.instance.zone,
+            "tags": self.instance.tags,
             "root": str(self.host.root),
             "failed_commands": self.failed_commands,
             "error": self.error,
@@ -116,16 +118,22 @@ class Supervisor:
     machine_off: Callable[[str], None] = _ignore
     machines: dict[str, Machine] = field(default_factory=dict)
     incidents: list[Incident] = field(default_factory=list)
+    # What a scenario changes: the engine of machines made from now on, and which metadata services are silent.
+    next_engine: EngineConfig | None = None
+    metadata_outage: Outage = field(default_factory=Outage)
+    shipper: LogShipper = field(default_factory=LogShipper)
     _closing: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow EC2 until told to stop, then switch every machine off."""
+        shipping = asyncio.create_task(self.shipper.run(), name="logs")
         while not stop.is_set():
             self.step()
             try:
                 await asyncio.wait_for(stop.wait(), POLL_SECONDS)
             except TimeoutError:
                 continue
+        shipping.cancel()
         await self.close()
 
     def step(self) -> None:
@@ -183,6 +191,7 @@ class Supervisor:
         machine = Machine(instance, host, manager)
         self.machines[instance.id] = machine
         self.machine_on(instance.id)
+        self.shipper.follow(instance.id, host)
         log.info("%s: power on at %s (%s)", instance.id, instance.private_ip, instance.zone)
         machine.boot = asyncio.create_task(self._boot(machine), name=f"boot {instance.id}")
 
@@ -214,8 +223,9 @@ class Supervisor:
         if predecessors:
             await asyncio.wait(predecessors)
         metadata = MetadataService(lambda: self._as_told(instance))
+        handler = self.metadata_outage.around(instance.id, metadata.handle)
         try:
-            machine.metadata = await serve(instance.private_ip, METADATA_PORT, metadata.handle)
+            machine.metadata = await serve(instance.private_ip, METADATA_PORT, handler)
         except OSError as error:
             raise BootError(f"metadata service at {instance.private_ip}:{METADATA_PORT}: {error.strerror}") from error
 
@@ -224,7 +234,8 @@ class Supervisor:
         image = self.images.get(instance.image_id)
         if image is None:
             raise BootError(f"image {instance.image_id} is not one of the rehearsal's: nothing can boot from it")
-        await asyncio.to_thread(build_root, host, self.config, image)
+        config = self.config.model_copy(update={"engine": self.next_engine or self.config.engine})
+        await asyncio.to_thread(build_root, host, config, image)
         host.path("/run/supervisor").write_text(self.socket_name)
         await manager.boot()
         machine.failed_commands = await first_boot(host, instance.user_data, manager.environment)

@@ -10,11 +10,12 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from rehearsal.emulated_aws.inventory import Instance, Profile
-from rehearsal.http_server import Request, Response
+from rehearsal.http_server import Handler, Request, Response
 from rehearsal.places import ACCOUNT_ID
 
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a name
@@ -137,6 +138,34 @@ def listing(paths: list[str], folder: str) -> str | None:
     below = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
     children = {f"{child.partition('/')[0]}/" if "/" in child else child for child in below}
     return "\n".join(sorted(children)) if children else None
+
+
+@dataclass
+class Outage:
+    """Which metadata services do not answer."""
+
+    everywhere: bool = False
+    instances: set[str] = field(default_factory=set)
+
+    def begin(self, instance_id: str | None) -> None:
+        """For one instance, or for every one there is and will be."""
+        if instance_id is None:
+            self.everywhere = True
+        else:
+            self.instances.add(instance_id)
+
+    def end(self) -> None:
+        """Everywhere."""
+        self.everywhere = False
+        self.instances.clear()
+
+    def covers(self, instance_id: str) -> bool:
+        """Whether the instance's metadata service is down."""
+        return self.everywhere or instance_id in self.instances
+
+    def around(self, instance_id: str, handler: Handler) -> Handler:
+        """An instance's handler, silent during the outage."""
+        return lambda request: None if self.covers(instance_id) else handler(request)
 
 
 class MetadataService:

@@ -96,18 +96,22 @@ class Service:
             return
         self._stopping.set()
         self.state = State.DEACTIVATING
-        self._send(self.unit.kill_signal, everyone=self.unit.kill_mode == "control-group")
+        everyone = self.unit.kill_mode == "control-group"
+        self._send(self.unit.kill_signal, everyone=everyone)
+        # systemd.kill(5), KillSignal: SIGCONT follows at once, so that a suspended process can end as asked.
+        self._send(signal.SIGCONT, everyone=everyone)
         allowed = min(self.unit.stop_seconds, limit_seconds)
         await asyncio.wait({self._task}, timeout=None if allowed == float("inf") else allowed)
         if not self._task.done():
             self._send(signal.SIGKILL, everyone=True)
             await asyncio.wait({self._task}, timeout=KILL_WAIT_SECONDS)
 
-    def _members(self) -> tuple[int, ...]:
+    def members(self) -> tuple[int, ...]:
+        """Every process of the unit, the main one included."""
         return marked("INVOCATION_ID", self._invocation) if self._invocation else ()
 
     def _send(self, number: signal.Signals, *, everyone: bool) -> None:
-        members = self._members() if everyone else ()
+        members = self.members() if everyone else ()
         send(members or ((self.pid,) if self.pid else ()), number)
 
     async def _run(self) -> None:
@@ -181,8 +185,8 @@ class Service:
     async def _clean_up(self) -> None:
         """End what the main process left running, as systemd empties the unit's control group."""
         deadline = time.monotonic() + min(self.unit.stop_seconds, KILL_WAIT_SECONDS)
-        send(self._members(), signal.SIGTERM)
-        while members := self._members():
+        send(self.members(), signal.SIGTERM)
+        while members := self.members():
             if time.monotonic() > deadline:
                 send(members, signal.SIGKILL)
             await asyncio.sleep(0.05)

@@ -12,6 +12,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
+from rehearsal.emulated_aws.faults import ApiFaults
+
 log = logging.getLogger(__name__)
 
 
@@ -39,8 +41,8 @@ def refusal(content_type: str, message: str) -> tuple[str, str]:
 class ApiServer:
     """The emulated AWS API, answering in threads of its own."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Bind the address.
+    def __init__(self, host: str, port: int, faults: ApiFaults | None = None) -> None:
+        """Bind the address; whoever holds `faults` can make the API fail.
 
         Raises:
             OSError: the address is in use.
@@ -49,7 +51,7 @@ class ApiServer:
         self._server: BaseWSGIServer = make_server(
             host,
             port,
-            application,
+            (faults or ApiFaults()).around(application),
             threaded=True,
             request_handler=MotoRequestHandler,
         )

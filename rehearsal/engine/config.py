@@ -78,7 +78,7 @@ def load_config(environment: Mapping[str, str]) -> EmulatorConfig:
     raw = _read(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else {}
     raw.setdefault("health_generates", environment.get(HEALTH_GENERATION_VARIABLE, "1") not in ("0", "false"))
     raw.setdefault("force_shutdown", environment.get(FORCE_SHUTDOWN_VARIABLE, "0") in ("1", "true"))
-    return _build(raw)
+    return build(raw)
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -91,7 +91,8 @@ def _read(path: str) -> dict[str, Any]:
     return raw
 
 
-def _build(raw: dict[str, Any]) -> EmulatorConfig:
+def build(raw: dict[str, Any]) -> EmulatorConfig:
+    """The configuration of these fields, defaults for the rest; takes `rates` out of `raw`. Raises ConfigError."""
     _check(raw, EmulatorConfig, "")
     rates = raw.pop("rates", {})
     _check(rates, Rates, "rates.")

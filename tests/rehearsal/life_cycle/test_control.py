@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("moto")
 
-from rehearsal.cloud import Control
+from rehearsal.control import Control
 from rehearsal.emulated_aws.market import Market, Notices
 from rehearsal.emulated_aws.scaling_groups import WORLD
 from rehearsal.http_server import Request
