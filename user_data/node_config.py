@@ -72,10 +72,10 @@ class WatchdogConfig(_Model):
     """When an engine that runs counts as failed, and when its host does."""
 
     probe_interval_seconds: float = Field(
-        default=5, gt=0, description="From one generation of the watchdog to the next."
+        default=2, gt=0, description="From one generation of the watchdog to the next."
     )
     probe_timeout_seconds: float = Field(
-        default=10, gt=0, description="Time in which an engine that makes no progress has to generate a token."
+        default=5, gt=0, description="Time in which an engine that makes no progress has to generate a token."
     )
     strikes: int = Field(
         default=3, ge=1, description="So many failed generations in a row, without progress, end the engine."
@@ -87,7 +87,7 @@ class WatchdogConfig(_Model):
     abandon_not_before_seconds: float = Field(
         default=300,
         ge=0,
-        description="A host that never was ready holds its place so long, or its ready timeout if that is shorter: "
+        description="A host that never was ready holds its place so long, even if its ready timeout is shorter: "
         "a broken image must not make the group launch hosts without pause.",
     )
 

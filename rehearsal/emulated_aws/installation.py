@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from rehearsal.emulated_aws import (
     addresses,
     instances,
@@ -17,8 +19,9 @@ from rehearsal.emulated_aws import (
 )
 
 
+@cache  # an extension wraps what it finds: a second time it would wrap itself
 def install_extensions() -> None:
-    """Apply every extension to moto's classes. Call once, before the server answers its first request."""
+    """Apply every extension to moto's classes, before the server answers its first request."""
     addresses.install()
     instances.install()
     monitoring.install()

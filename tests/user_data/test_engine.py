@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.user_data.nodes import WORKER
-from user_data.agent.engine import cache_environment, command, write_api_key
+from user_data.agent.engine import command, environment, write_api_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,5 +33,7 @@ def test_the_key_file_is_for_its_owner_only_and_keeps_digits_text(root: Path) ->
 
 def test_every_cache_is_in_the_folder_on_the_image(root: Path) -> None:
     base = f"{root}/opt/sglang/torch_compile_cache/"
-    assert cache_environment()["TORCHINDUCTOR_CACHE_DIR"] == base + "inductor"
-    assert all(value.startswith(base) for value in cache_environment().values())
+    assert environment()["TORCHINDUCTOR_CACHE_DIR"] == base + "inductor"
+    caches = {name: value for name, value in environment().items() if not name.startswith("SGLANG_ENABLE")}
+    assert all(value.startswith(base) for value in caches.values())
+    assert environment().keys() - caches.keys() == {"SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION"}

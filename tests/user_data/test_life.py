@@ -245,6 +245,8 @@ def test_an_idle_worker_waits_until_the_router_has_surely_stopped(start: Start, 
     assert SETTLE <= world.named("terminating CONTINUE")[0] - left < SETTLE + 3
     time.sleep(0.5)
     assert len(agent.lines.named("engine_starting")) == 1  # it rests, and starts no engine for nobody
+    phases = [line["phase"] for line in agent.lines.named("boot_phase")]
+    assert phases == ["key_fetched", "engine_spawned", "engine_listening", "first_generation"]  # the drain asks too
 
 
 def test_the_launch_hook_is_completed_once_with_heartbeats_before(start: Start, world: World) -> None:
@@ -274,7 +276,7 @@ def test_a_worker_that_never_gets_ready_is_abandoned_with_its_last_lines(
 
 def test_an_engine_that_is_too_slow_is_abandoned(start: Start, world: World, root: Path) -> None:
     (root / "opt/sglang/venv/bin/sglang").write_text("#!/bin/sh\necho loading; exec sleep 60\n")
-    agent = start(ready_timeout=1)
+    agent = start(ready_timeout=1, abandon_not_before_seconds=0)
     told = agent.wait_for("worker_not_ready")
     assert told["reason"] == "not ready within ready_timeout_seconds=1"
     assert told["engine_log"] == ["loading"]
@@ -343,14 +345,16 @@ def test_a_spot_deadline_cuts_what_is_left_and_says_so(
 
 
 def test_sigterm_outside_a_drain_lets_the_engine_finish(start: Start, world: World) -> None:
-    agent = start()
+    agent = start(probe_interval_seconds=0.05, probe_timeout_seconds=0.5)
     agent.wait_for("worker_ready")
     stream = Stream(agent.host.url)
     time.sleep(0.3)
     agent.stop.set()
     assert stream.complete()
     agent.wait_for("engine_stopped")
+    time.sleep(0.3)
     assert not world.named("terminating CONTINUE")
+    assert not agent.lines.named("engine_suspect")
 
 
 def test_a_worker_that_returns_to_the_warm_pool_is_drained_and_prepared_again(start: Start, world: World) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from user_data.agent.memory import MEMORY_FILE, Memory, give_up_reason, load_memory, save_memory, time_left
+from user_data.agent.memory import MEMORY_FILE, Memory, give_up_reason, load_memory, patience, save_memory
 from user_data.node_config import WatchdogConfig
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ READY = 1800.0
 def test_the_clock_of_the_first_attempt_goes_on() -> None:
     memory = Memory().started(100.0).failed(120.0, 600).started(130.0)
     assert memory.waiting_since == 100.0
-    assert time_left(memory, 130.0, READY) == READY - 30
+    assert patience(memory, LIMITS, READY).left(130.0) == READY - 30
 
 
 def test_a_ready_worker_that_fails_has_its_time_anew() -> None:
     memory = Memory().started(100.0).ready()
     assert (memory.waiting_since, memory.in_service) == (None, True)
-    assert time_left(memory, 5000.0, READY) == READY
+    assert patience(memory, LIMITS, READY).left(5000.0) == READY
     assert memory.failed(5000.0, 600).waiting_since == 5000.0
 
 
@@ -70,3 +70,19 @@ def test_an_unreadable_memory_is_told_and_empty(root: Path, lines: LogLines) -> 
     (root / MEMORY_FILE[1:]).write_text("{not json")
     assert load_memory(lines.log) == Memory()
     assert len(lines.named("memory_unreadable")) == 1
+
+
+def test_a_short_ready_timeout_does_not_make_the_group_launch_hosts_without_pause() -> None:
+    crashing = Memory().started(0.0).failed(20.0, 600).failed(40.0, 600).failed(60.0, 600)
+    hanging = Memory().started(0.0).failed(60.0, 600)
+    for memory in (crashing, hanging):
+        assert give_up_reason(memory, 299.0, LIMITS, 60.0) is None
+        assert patience(memory, LIMITS, 60.0).left(60.0) == 240.0
+        reason = "not ready within ready_timeout_seconds=60, held until abandon_not_before_seconds=300"
+        assert give_up_reason(memory, 300.0, LIMITS, 60.0) == reason
+
+
+def test_a_worker_that_was_in_service_has_its_ready_timeout_only() -> None:
+    memory = Memory().started(0.0).ready().failed(1000.0, 600)
+    assert patience(memory, LIMITS, 60.0).left(1000.0) == 60.0
+    assert give_up_reason(memory, 1060.0, LIMITS, 60.0) == "not ready within ready_timeout_seconds=60"

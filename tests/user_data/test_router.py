@@ -34,6 +34,16 @@ def test_arguments(root: Path) -> None:
     assert "--api-key" not in options
 
 
+def test_a_hung_worker_is_out_of_routing_within_8_seconds() -> None:
+    options = _options(router.arguments(ROUTER, "127.64.0.100"))
+    interval, limit = (int(options[f"--health-check-{name}-secs"]) for name in ("interval", "timeout"))
+    failures = int(options["--health-failure-threshold"])
+    assert interval + failures * max(limit, interval) <= 8
+    assert limit > 5  # SGLang's own answer while it reads long prompts in parts, see ADR 0006
+    assert options["--health-check-endpoint"] == "/health_generate"
+    assert "--no-remove-unhealthy-workers" in options  # else a fleet that is silent as a whole is answered 404
+
+
 def test_without_tls_there_are_no_tls_arguments() -> None:
     plain = ROUTER.model_copy(update={"tls": None})
     assert not any(word.startswith("--tls") for word in router.arguments(plain, "127.64.0.100"))

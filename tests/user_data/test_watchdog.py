@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from user_data.agent.occupancy import Occupancy, OccupancyError
-from user_data.agent.watchdog import Health, Watchdog, judge
+from user_data.agent.watchdog import Health, Watchdog, judge, verdict_seconds
 from user_data.node_config import WatchdogConfig
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Engine:
         self.reason = ""
 
     def generates(self, time_left: float) -> bool:
-        assert time_left == 10
+        assert time_left == WatchdogConfig().probe_timeout_seconds
         answer = self.answers.pop(0)
         self.status = answer if isinstance(answer, int) else None
         self.reason = str(answer)
@@ -80,3 +80,20 @@ def test_the_watchdog(answers: list[int | str], progress: list[float | None], hu
     if hung:
         assert str(watchdog.verdict).startswith("3 generations in a row failed without progress (last: ")
         assert len(lines.named("engine_suspect")) == 1
+
+
+def test_an_engine_on_its_way_out_is_not_suspected(lines: LogLines) -> None:
+    engine = Engine([200, "refused", "refused", "refused"], [1, None, None, None])
+    watchdog = Watchdog(engine, engine, WatchdogConfig(), lines.log)
+    watchdog.step()
+    watchdog.end()
+    for _ in range(3):
+        watchdog.step()  # a probe under way when the engine was told to end
+    assert watchdog.verdict is None
+    assert not lines.named("engine_suspect")
+
+
+def test_a_hang_is_judged_within_25_seconds() -> None:
+    assert verdict_seconds(WatchdogConfig()) <= 25
+    slow = WatchdogConfig(probe_interval_seconds=5, probe_timeout_seconds=10, strikes=3)
+    assert verdict_seconds(slow) == 45

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from user_data.agent import drain as drains
 from user_data.agent import worker
 from user_data.agent.aws import AwsError, SecretFormatError
-from user_data.agent.memory import Memory, give_up_reason, load_memory, save_memory, time_left
+from user_data.agent.memory import Memory, give_up_reason, load_memory, patience, save_memory
 from user_data.agent.occupancy import EngineLoads, Occupancy, OccupancyError
 from user_data.agent.readiness import Probe
 from user_data.agent.watchdog import Watchdog
@@ -112,12 +112,11 @@ class Life:
                 self._guarded(running)
 
     def _guarded(self, running: Running) -> None:
-        ended = threading.Event()
-        running.guard.start(ended)
+        running.guard.start()
         try:
             self._stay(running)
         finally:
-            ended.set()
+            running.guard.end()
 
     def _warm(self) -> None:
         """First boot of a warm pool: run the engine once, so that weights and caches are on the disk, then end it."""
@@ -148,14 +147,14 @@ class Life:
 
     def _await_generation(self, running: Running) -> bool:
         way = self._scene.watch.signals.way
-        seconds = self._host.worker.ready_timeout_seconds
-        deadline = time.monotonic() + time_left(self._memory, _since_boot(), seconds)
+        wait = patience(self._memory, self._config.watchdog, self._host.worker.ready_timeout_seconds)
+        deadline = time.monotonic() + wait.left(_since_boot())
         while not self._stopped() and self._look().way == way:
             self._must_run(running, "before it was ready")
             left = deadline - time.monotonic()
             if left <= 0:
                 raise EngineFailedError(
-                    f"the engine did not generate within ready_timeout_seconds={seconds} (last: {running.probe.reason})"
+                    f"the engine did not generate within {wait.rule} (last: {running.probe.reason})"
                 )
             if running.probe.generates(left):
                 return True
@@ -170,6 +169,7 @@ class Life:
                 self._drain(running, signals)
                 return
             self._tick()
+        running.guard.end()
         worker.end(running.process, self._log)
 
     def _must_run(self, running: Running, when: str) -> None:
@@ -188,6 +188,7 @@ class Life:
         with self._heartbeats(self._config.terminating_hook):
             self._leave_routing(signals)
             self._empty(running, drain)
+        running.guard.end()
         if self._stopped():
             worker.end(running.process, self._log)
             return

@@ -6,6 +6,7 @@ in the unit's runtime directory, which a reboot empties: after one, a host has a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -51,17 +52,37 @@ class Memory(BaseModel):
         return self.model_copy(update={"given_up": reason})
 
 
-def time_left(memory: Memory, now: float, ready_timeout: float) -> float:
-    """Return the seconds in which the engine has to become ready."""
-    return ready_timeout - (now - (now if memory.waiting_since is None else memory.waiting_since))
+@dataclass(frozen=True)
+class Patience:
+    """How long a host may go without a ready engine, in seconds, and since when it does (seconds since boot)."""
+
+    seconds: float
+    since: float | None
+    rule: str
+
+    def left(self, now: float) -> float:
+        """Return the seconds in which the engine has to become ready."""
+        return self.seconds - (0.0 if self.since is None else now - self.since)
+
+
+def patience(memory: Memory, limits: WatchdogConfig, ready_timeout: float) -> Patience:
+    """Return how long the host waits for its engine: its ready timeout.
+
+    A host that never was in service has `abandon_not_before_seconds` at least: the group launches a substitute at once
+    when it leaves, and that one runs the same image.
+    """
+    rule, hold = f"ready_timeout_seconds={ready_timeout:g}", limits.abandon_not_before_seconds
+    if memory.in_service or ready_timeout >= hold:
+        return Patience(ready_timeout, memory.waiting_since, rule)
+    return Patience(hold, memory.waiting_since, f"{rule}, held until abandon_not_before_seconds={hold:g}")
 
 
 def give_up_reason(memory: Memory, now: float, limits: WatchdogConfig, ready_timeout: float) -> str | None:
     """Return why the host has to be replaced after its latest failure, or None: then systemd starts it again."""
-    waited = ready_timeout - time_left(memory, now, ready_timeout)
-    if waited >= ready_timeout:
-        return f"not ready within ready_timeout_seconds={ready_timeout:g}"
-    if not memory.in_service and waited < min(limits.abandon_not_before_seconds, ready_timeout):
+    wait = patience(memory, limits, ready_timeout)
+    if wait.left(now) <= 0:
+        return f"not ready within {wait.rule}"
+    if not memory.in_service and wait.seconds - wait.left(now) < limits.abandon_not_before_seconds:
         return None
     if len(memory.failures) > limits.max_restarts:
         return (

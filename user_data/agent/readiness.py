@@ -33,7 +33,7 @@ class Probe:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(base_url=url, headers=headers, trust_env=False)
         self._reached = reached
-        self._listening = False
+        self._seen: set[str] = set()
         self.reason = "not asked yet"
         self.status: int | None = None
         """HTTP status of the last answer, None when there was none."""
@@ -51,17 +51,17 @@ class Probe:
             self.reason, self.status = f"{type(error).__name__}: {error}", None
             return False
         self.status = answer.status_code
-        self._heard()
+        self._tell(PHASE_LISTENING)
         return self._judge(answer)
 
-    def _heard(self) -> None:
-        if not self._listening:
-            self._listening = True
-            self._reached(PHASE_LISTENING)
+    def _tell(self, phase: str) -> None:
+        if phase not in self._seen:
+            self._seen.add(phase)
+            self._reached(phase)
 
     def _judge(self, answer: httpx.Response) -> bool:
         if answer.status_code == HTTPStatus.OK and '"text"' in answer.text:
-            self._reached(PHASE_GENERATION)
+            self._tell(PHASE_GENERATION)
             return True
         self.reason = f"{GENERATE_PATH} answered {answer.status_code}: {answer.text[:200]}"
         return False

@@ -28,15 +28,19 @@ TUNING = (
     ("--worker-startup-check-interval", "2"),
     # The manifest is read 0.2 s after each change; this reread only brings back what smg itself removed (default 30).
     ("--discovery-check-interval-secs", "2"),
-    # /health makes SGLang generate a token (about 1 s), so it finds a hung scheduler, which /ready does not. An engine
-    # that answers 503 is out after 10 s and back within 5 s, one that hangs is out after 13 s (defaults 60 s, 3 and 2:
-    # out after minutes). One that refuses connections is out after 2.5 s whatever these say (--worker-stall-secs), and
-    # no client sees an error. Shorter limits would take an engine in a long prefill for a hung one.
-    ("--health-check-endpoint", "/health"),
-    ("--health-check-interval-secs", "5"),
-    ("--health-check-timeout-secs", "5"),
-    ("--health-failure-threshold", "2"),
+    # Wedge and stall detection judge gRPC workers only; over HTTP the health check alone finds a hang (ADR 0006).
+    # /health_generate answers when the scheduler has done anything since it was asked, also after a part of a long
+    # prompt, so its time limit is the silence that counts as a hang: one of 6 s, found after 7 s at most. SGLang looks
+    # once a second, and parts of 4,096 tokens at 2,200 tokens/s need 4.7 s at worst. One failure is enough (a second
+    # would need limits of 3 s for the same result), one success brings a worker back (defaults 3 and 2, every 60 s).
+    ("--health-check-endpoint", "/health_generate"),
+    ("--health-check-interval-secs", "1"),
+    ("--health-check-timeout-secs", "6"),
+    ("--health-failure-threshold", "1"),
     ("--health-success-threshold", "1"),
+    # Discovery says who belongs to the fleet. Removed after three failed checks, a fleet that is silent as a whole is
+    # answered 404 (model unknown: no client retries that); kept, it is 503 with Retry-After; its prefixes stay known.
+    ("--no-remove-unhealthy-workers",),
     # The unit's TimeoutStopSec is 20 s longer.
     ("--shutdown-grace-period-secs", "180"),
     # The router balances by load and text; a tokenizer would be fetched from the internet.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from user_data.agent.occupancy import Occupancy, OccupancyError
+from user_data.agent.occupancy import TIMEOUT_SECONDS, Occupancy, OccupancyError
 
 if TYPE_CHECKING:
     from user_data.agent.log import Log
@@ -49,6 +49,17 @@ def judge(health: Health, answer: Answer, progress: tuple[float, ...] | None, re
     return Health(health.strikes + 1, reason, seen)
 
 
+def verdict_seconds(limits: WatchdogConfig) -> float:
+    """Return the longest time from a hang to its verdict.
+
+    The hang begins right after a good probe, and either the engine does not even tell its load (each probe then costs
+    both timeouts), or it does and its last work before the hang makes the first silent probe one of progress.
+    """
+    mute = limits.strikes * (limits.probe_timeout_seconds + TIMEOUT_SECONDS)
+    telling = (limits.strikes + 1) * max(limits.probe_timeout_seconds, limits.probe_interval_seconds)
+    return limits.probe_interval_seconds + max(mute, telling)
+
+
 class Prober(Protocol):
     """Asks the engine for a token; `readiness.Probe` is it."""
 
@@ -76,18 +87,23 @@ class Watchdog:
         self._limits = limits
         self._log = log
         self._health = Health()
+        self._ended = threading.Event()
         self.verdict: str | None = None
 
-    def start(self, stop: threading.Event) -> threading.Thread:
-        """Watch in a thread until `stop` is set; a daemon, since a probe under way may take its whole time limit."""
-        thread = threading.Thread(target=self._run, args=(stop,), name="watchdog", daemon=True)
-        thread.start()
-        return thread
+    def start(self) -> None:
+        """Watch in a thread until `end`; a daemon, since a probe under way may take its whole time limit."""
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def end(self) -> None:
+        """Stop judging, a probe under way included: the engine is told to end, and its silence is no fault any more."""
+        self._ended.set()
 
     def step(self) -> Health:
         """Ask once."""
         answer = self._ask()
         health = judge(self._health, answer, self._progress(), self._probe.reason)
+        if self._ended.is_set():
+            return self._health
         if health.strikes and not self._health.strikes:
             self._log.warning("engine_suspect", reason=health.reason)
         if self._health.strikes and not health.strikes:
@@ -97,9 +113,9 @@ class Watchdog:
         self._health = health
         return health
 
-    def _run(self, stop: threading.Event) -> None:
+    def _run(self) -> None:
         wait = self._limits.probe_interval_seconds
-        while self.verdict is None and not stop.wait(wait):
+        while self.verdict is None and not self._ended.wait(wait):
             started = time.monotonic()
             self.step()
             wait = max(0.0, started + self._limits.probe_interval_seconds - time.monotonic())

@@ -75,7 +75,7 @@ class Engine:
         log_path = rooted(ENGINE_LOG)
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log_file = log_path.open("ab", buffering=0)
-        environment = {**os.environ, **engine.cache_environment(), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **engine.environment(), "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         self._pump = threading.Thread(target=pump, args=(self._output(), self._log_file, api_key), daemon=True)
         self._pump.start()
