@@ -10,6 +10,7 @@ from rich.console import Console
 
 from rehearsal.cloud_config import EngineKind
 from rehearsal.options import ENVIRONMENT, MINIMUM_REQUESTS, Options
+from rehearsal.scenarios.pace import PaceName
 from settings.errors import FaultyValueError
 from settings.overrides import parse_assignments
 
@@ -29,6 +30,11 @@ def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the deployment running and say how to use and stop it.")
     ] = False,
+    scenarios: Annotated[
+        list[str] | None, typer.Option("--scenario", help="Play this scenario under load; repeatable.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Play all scenarios; they take about two hours.")] = False,
+    pace: Annotated[PaceName, typer.Option(help="full: 210 requests in flight; short: as in the tests.")] = "full",
     down: Annotated[bool, typer.Option("--down", help="Stop a deployment that was kept, and nothing else.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
@@ -44,6 +50,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
     except FaultyValueError as error:
         console.print(str(error), markup=False)
         raise typer.Exit(run.BAD_INPUT) from error
+    names = _scenarios(scenarios or [], console, every=every, engine=engine)
     options = Options(
         environment=environment.resolve(),
         overrides=overrides,
@@ -52,5 +59,20 @@ def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
         requests=requests,
         keep=keep,
         as_json=as_json,
+        scenarios=names,
+        pace="real" if engine == "sglang" else pace,
     )
     raise typer.Exit(run.down(options, console) if down else run.rehearse(options, console))
+
+
+def _scenarios(names: list[str], console: Console, *, every: bool, engine: EngineKind) -> tuple[str, ...]:
+    from rehearsal.scenarios.catalogue import SCENARIOS  # noqa: PLC0415 - as above
+
+    possible = [name for name, scenario in SCENARIOS.items() if engine == "emulator" or scenario.real_engine]
+    unknown = [name for name in names if name not in possible]
+    if unknown:
+        console.print(
+            f"--scenario: no '{unknown[0]}' with --engine {engine}; one of {', '.join(possible)}", markup=False
+        )
+        raise typer.Exit(2)
+    return tuple(possible if every else dict.fromkeys(names))

@@ -8,6 +8,7 @@ from pathlib import Path
 from rehearsal.cloud_config import CloudConfig, EngineConfig, EngineKind, ImageConfig
 from rehearsal.places import DEFAULT_NETWORK, NETWORK
 from rehearsal.real_engine import ENGINE_ARGUMENTS
+from rehearsal.scenarios.pace import Pace
 from settings import naming
 from settings.catalogue import host_architecture
 from settings.engine_catalogue import MANAGED
@@ -53,6 +54,19 @@ def rehearsal_overrides(engine: EngineKind, workers: int | None, pools: int) -> 
             "workers[0].max_size": workers + 2,
         }
     return overrides
+
+
+def scenario_overrides(pace: Pace) -> dict[str, object]:
+    """Settings that scenarios need, as override keys: a pool to play with, and AWS's shortest times."""
+    return {
+        "workers[0].min_size": 1,
+        "workers[0].desired_size": pace.workers,
+        "workers[0].max_size": pace.workers * 2,
+        "workers[0].lifecycle.drain_timeout_seconds": 30,
+        "workers[0].scaling.instance_warmup_seconds": 5,
+        # Answers then say how much of their prompt a prefix cache held.
+        "workers[0].engine.enable_cache_report": True,
+    }
 
 
 def _image(settings: Settings, image: ImageSettings, stack: str, instance_type: str, model: str | None) -> ImageConfig:

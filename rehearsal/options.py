@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rehearsal.cloud_config import EngineKind
 from rehearsal.places import REPOSITORY, WorkFolder, default_work_folder
+from rehearsal.scenarios.pace import PaceName
 
 ENVIRONMENT = REPOSITORY / "environments" / "rehearsal.toml"
 MINIMUM_REQUESTS = 2  # one plain, one streamed
@@ -24,4 +25,7 @@ class Options:
     requests: int = 20
     keep: bool = False
     as_json: bool = False
+    scenarios: tuple[str, ...] = ()
+    """Names of scenarios to play once the deployment serves."""
+    pace: PaceName = "full"
     work: WorkFolder = field(default_factory=default_work_folder)

@@ -8,7 +8,8 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rehearsal import cloud_process, in_service, leftovers, traffic
@@ -16,12 +17,16 @@ from rehearsal.cdktf_output import Progress
 from rehearsal.cloud_config import EngineConfig
 from rehearsal.commands import CommandRunner, StepFailedError
 from rehearsal.deployment import cloud_config, expected_workers, models, router_url
-from rehearsal.environment import Target, ToolEnvironment, tool_environment
+from rehearsal.environment import Target, ToolEnvironment, context_json, tool_environment
 from rehearsal.in_service import Router
 from rehearsal.options import Options
 from rehearsal.places import REPOSITORY, WorkFolder
 from rehearsal.real_engine import PrepareError, prepare
 from rehearsal.report import Phase, Report
+from rehearsal.scenarios.catalogue import SCENARIOS
+from rehearsal.scenarios.pace import EMULATOR, PACES
+from rehearsal.scenarios.runner import Result, play
+from rehearsal.scenarios.stage import Stage
 from rehearsal.tools import Tools, find_tools, write_terraform_configuration
 from rehearsal.view import View
 from settings import naming
@@ -92,6 +97,8 @@ class Rehearsal:
             except PrepareError as error:
                 raise StepFailedError(str(error)) from error
             self._engine = EngineConfig(kind="sglang", program=engine.sglang_bin, model=engine.model_dir)
+        elif self.options.scenarios:
+            self._engine = EngineConfig(emulator=dict(EMULATOR))
 
     def start_cloud(self) -> None:
         """Bring up the emulated AWS, with the images that a bake would have left.
@@ -166,6 +173,50 @@ class Rehearsal:
             self.report.cache_hit_tokens = in_service.cached_tokens(self._workers)
             streamed, cached = sum(ask.streamed for ask in asks), self.report.cache_hit_tokens
             phase.detail = f"{len(asks)} answered, {streamed} streamed, {cached} prompt tokens from prefix caches"
+
+    def play(self, show: Callable[[Result], None]) -> None:
+        """Play the scenarios that were asked for, showing each result; one that fails does not stop the next.
+
+        Raises:
+            StepFailedError: a fleet did not come back, so that there is nothing to play on.
+        """
+        stage: Stage | None = None
+        for name in self.options.scenarios:
+            with self._phase(f"scenario {name}") as phase:
+                stage = replace(stage or self._stage(), say=partial(self.view.say, phase))
+                result = play(SCENARIOS[name], stage)
+                tally = result.ledger.total
+                phase.detail = f"{tally.sent} requests: {tally.complete} complete, {tally.refused} refused, "
+                phase.detail += f"{tally.explained} explained, {tally.lost} LOST"
+                phase.passed = result.passed
+                self.report.scenarios.append(result)
+            show(result)
+
+    def _stage(self) -> Stage:
+        return Stage(
+            settings=self.settings,
+            work=self.work,
+            pace=PACES[self.options.pace],
+            deploy=self._deploy_one,
+            why=self._why,
+            say=lambda _: None,
+            real_engine=self.options.engine == "sglang",
+        )
+
+    def _deploy_one(self, stack: str, changes: Mapping[str, object]) -> None:
+        """`cdktf deploy` of one stack with some settings changed."""
+        overrides = {**self.overrides, **changes}
+        target = Target(self.options.environment, self.settings.region, overrides)
+        variables = {**self._environment.values, "CDKTF_CONTEXT_JSON": context_json(target)}
+        runner = CommandRunner(REPOSITORY, ToolEnvironment(variables).over(os.environ), f"{self.work.root}")
+        options = ["--auto-approve", "--skip-provider-lock", "--ignore-missing-stack-dependencies", "--no-color"]
+        runner.run(f"cdktf deploy {stack}", [*self._cdktf("deploy"), stack, *options], self.work.log("deploy"))
+
+    def _why(self) -> str:
+        lines: list[str] = []
+        command = [sys.executable, "-m", "fleet", "why", "--json", "--environment", str(self.options.environment)]
+        self._run("fleet why", command, self.work.log("why"), lines.append)
+        return "".join(lines)
 
     def destroy(self) -> None:
         """`cdktf destroy '*'`, and the key that `fleet init` made outside Terraform.

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rehearsal.cdktf_output import Counts, Progress
 from rehearsal.leftovers import Resource
+from rehearsal.scenarios.runner import Result
 from rehearsal.traffic import Answer
 
 
@@ -44,19 +45,20 @@ class Report:
     stacks: dict[str, Stack] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     cache_hit_tokens: int = 0
+    scenarios: list[Result] = field(default_factory=list)
     leftovers: tuple[Resource, ...] = ()
     processes_left: tuple[int, ...] = ()
     _started: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
-        """Time a phase; it has passed when the block ends without an exception."""
+        """Time a phase; it has passed when the block ends without an exception, unless the block says otherwise."""
         current = Phase(name)
         self.phases.append(current)
         begun = time.monotonic()
         try:
             yield current
-            current.passed = True
+            current.passed = current.passed is not False
         except BaseException:
             current.passed = False
             raise
@@ -93,6 +95,7 @@ class Report:
             "phases": [{**asdict(phase), "seconds": round(phase.seconds, 1)} for phase in self.phases],
             "stacks": {name: asdict(stack) for name, stack in self.stacks.items()},
             "requests": self._requests(),
+            "scenarios": [result.as_json() for result in self.scenarios],
             "leftovers": [str(resource) for resource in self.leftovers],
             "processes_left": list(self.processes_left),
         }

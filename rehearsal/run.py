@@ -13,11 +13,12 @@ from rich.console import Console
 from rehearsal import cloud_process
 from rehearsal.cloud_process import BusyError
 from rehearsal.commands import CommandRunner, StepFailedError
-from rehearsal.deployment import NotLoopbackError, check_addresses, rehearsal_overrides
+from rehearsal.deployment import NotLoopbackError, check_addresses, rehearsal_overrides, scenario_overrides
 from rehearsal.options import Options
 from rehearsal.phases import Rehearsal, clear
 from rehearsal.places import REPOSITORY, WorkFolder
 from rehearsal.report import Report
+from rehearsal.scenarios.pace import PACES
 from rehearsal.tools import MissingToolError
 from rehearsal.view import View
 from settings.errors import SettingsError
@@ -54,7 +55,10 @@ def rehearse(options: Options, console: Console) -> int:
 
 def _new(options: Options, console: Console) -> Rehearsal:
     pools = len(load_settings(options.environment, options.overrides).workers)
-    overrides = {**rehearsal_overrides(options.engine, options.workers, pools), **options.overrides}
+    needed = rehearsal_overrides(options.engine, options.workers, pools)
+    if options.scenarios:
+        needed |= scenario_overrides(PACES[options.pace])
+    overrides = {**needed, **options.overrides}
     settings = load_settings(options.environment, overrides)
     check_addresses(settings)
     return Rehearsal(options, settings, overrides, Report(options.engine), View(console))
@@ -69,9 +73,10 @@ def _steps(rehearsal: Rehearsal, console: Console) -> int:
         rehearsal.deploy()
         rehearsal.wait()
         rehearsal.send()
+        rehearsal.play(lambda result: console.print(result.show()))
         if rehearsal.options.keep:
             _show_kept(rehearsal, console)
-            return PASSED
+            return PASSED if rehearsal.report.passed else FAILED
         rehearsal.destroy()
         rehearsal.check_empty()
     except StepFailedError as error:
@@ -81,7 +86,7 @@ def _steps(rehearsal: Rehearsal, console: Console) -> int:
         else:
             _clean_up(rehearsal.work, console)
         return FAILED
-    return PASSED
+    return PASSED if rehearsal.report.passed else FAILED
 
 
 def _show_failure(console: Console, error: StepFailedError) -> None:

@@ -44,7 +44,8 @@ class View:
             self._console.print(f"· {phase.name} …")
             yield
         detail = f": {phase.detail}" if phase.detail else ""
-        self._console.print(f"[green]✓[/] {phase.name} ({time.monotonic() - begun:.1f} s){detail}", highlight=False)
+        mark = "[red]✗[/]" if phase.passed is False else "[green]✓[/]"
+        self._console.print(f"{mark} {phase.name} ({time.monotonic() - begun:.1f} s){detail}", highlight=False)
 
     def say(self, phase: Phase, text: str) -> None:
         """Show what a phase is doing now. Without a terminal, a change of text at most every few seconds."""

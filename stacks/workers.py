@@ -266,16 +266,22 @@ class WorkersStack(FleetStack):
         facts = {TAG_POOL: worker.pool, TAG_ENGINE_PORT: str(worker.port), TAG_MODEL: worker.served_model_name}
         return self.tags(Name=self._inputs.group_name, **facts)
 
-    def _maintenance(self) -> AutoscalingGroupInstanceMaintenancePolicy:
+    @property
+    def _most_healthy_percent(self) -> int:
+        """AWS: 100 to 200 and at most 100 above the minimum; here room for one replacement before a removal."""
         least = self._inputs.min_healthy_percent
-        # AWS: the maximum is 100 to 200 and at most 100 above the minimum; room for one replacement before a removal.
+        return min(200, least + 100, max(110, least + 10))
+
+    def _maintenance(self) -> AutoscalingGroupInstanceMaintenancePolicy:
         return AutoscalingGroupInstanceMaintenancePolicy(
-            min_healthy_percentage=least, max_healthy_percentage=min(200, max(110, least + 10))
+            min_healthy_percentage=self._inputs.min_healthy_percent, max_healthy_percentage=self._most_healthy_percent
         )
 
     def _refresh(self) -> AutoscalingGroupInstanceRefresh:
         preferences = AutoscalingGroupInstanceRefreshPreferences(
             min_healthy_percentage=self._inputs.min_healthy_percent,
+            # The provider sends 100 otherwise: one worker is then taken out before another is launched.
+            max_healthy_percentage=self._most_healthy_percent,
             instance_warmup=str(self._inputs.warmup_seconds),
             auto_rollback=True,
             skip_matching=True,

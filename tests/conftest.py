@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What runs one after another besides the tests of one folder.
 GROUPS = {
+    "tests/rehearsal/test_scenarios.py": "scenarios",
     "tests/rehearsal/test_by_hand.py": "default network",
     "tests/rehearsal/test_rehearsal.py": "default network",
     "tests/rehearsal/test_cloud.py": "default network",

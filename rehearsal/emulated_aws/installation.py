@@ -14,6 +14,7 @@ from rehearsal.emulated_aws import (
     scaling_api,
     scaling_calls,
     scaling_readback,
+    templates,
     transport,
     versions,
 )
@@ -31,5 +32,6 @@ def install_extensions() -> None:
     scaling_api.install()
     scaling_calls.install()
     scaling_readback.install()
+    templates.install()
     transport.install()
     versions.install()

@@ -7,15 +7,24 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from rehearsal import faults
 from rehearsal.cloud_process import find_running
+from rehearsal.deployment import rehearsal_overrides, scenario_overrides
+from rehearsal.options import ENVIRONMENT
 from rehearsal.places import REPOSITORY, default_work_folder
+from rehearsal.scenarios.pace import PACES
+from rehearsal.scenarios.plays.scale_in import SCALE_IN
+from rehearsal.scenarios.runner import play
+from rehearsal.scenarios.stage import Stage
 from rehearsal.tools import find_cdktf, find_terraform
+from settings.load import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +80,8 @@ def sourced() -> dict[str, str]:
 def shell() -> Iterator[Shell]:
     """A deployment that a rehearsal has left running."""
     command = [sys.executable, "-m", "fleet", "rehearse"]
-    kept = subprocess.run(
-        [*command, "--keep", "--json"], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600
-    )
+    soak = ["--keep", "--json", "--scenario", "soak", "--pace", "short"]
+    kept = subprocess.run([*command, *soak], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900)
     try:
         assert kept.returncode == 0, kept.stdout + kept.stderr
         result = json.loads(kept.stdout)
@@ -110,11 +118,11 @@ def test_synth_then_plain_terraform_plan_in_a_stacks_folder(shell: Shell) -> Non
 
 
 def test_diff_shows_a_change_of_settings_and_applies_nothing(shell: Shell) -> None:
-    context = json.loads(shell.variables["CDKTF_CONTEXT_JSON"]) | {"max_size": 3}
+    context = json.loads(shell.variables["CDKTF_CONTEXT_JSON"]) | {"workers[0].max_size": 9}
     changed = Shell({**shell.variables, "CDKTF_CONTEXT_JSON": json.dumps(context)})
     assert "max_size" in changed.cdktf("diff", "workers-default")
     groups = shell.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    assert [group["MaxSize"] for group in groups] == [4]
+    assert [group["MaxSize"] for group in groups] == [8]
 
 
 def test_a_second_deploy_changes_nothing(shell: Shell) -> None:
@@ -176,6 +184,41 @@ def test_the_key_is_in_no_state_and_no_user_data(shell: Shell) -> None:
 def process_arguments() -> list[str]:
     shown = subprocess.run(["ps", "-eo", "args", "-ww"], capture_output=True, text=True, check=True)
     return shown.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_broken_drain_is_found_out() -> None:
+    """The proof that a scenario can fail: an agent that ends its engine and answers the hook without waiting."""
+    pace = PACES["short"]
+    overrides = {**rehearsal_overrides("emulator", None, 1), **scenario_overrides(pace)}
+    settings = load_settings(ENVIRONMENT, overrides)
+    stage = Stage(settings, WORK, pace, deploy=lambda _stack, _changes: None, why=str, say=print)
+    ended = threading.Event()
+    saboteur = threading.Thread(target=end_without_waiting, args=(stage, ended))
+    saboteur.start()
+    try:
+        result = play(SCALE_IN, stage)
+    finally:
+        ended.set()
+        saboteur.join()
+    assert result.ledger.total.lost > 0
+    assert not result.passed
+    assert "requests lost without a reason" in {check.name for check in result.checks if not check.passed}
+
+
+def end_without_waiting(stage: Stage, ended: threading.Event) -> None:
+    done: set[str] = set()
+    while not ended.wait(0.2):
+        waiting = {name for name, worker in stage.look().workers.items() if worker.state == "Terminating:Wait"} - done
+        for instance in waiting:
+            faults.signal_program(instance, "engine", "KILL")
+            stage.scaling.complete_lifecycle_action(
+                AutoScalingGroupName=stage.group,
+                LifecycleHookName="requests-finished",
+                InstanceId=instance,
+                LifecycleActionResult="CONTINUE",
+            )
+        done |= waiting
 
 
 def test_destroy_leaves_nothing(shell: Shell) -> None:

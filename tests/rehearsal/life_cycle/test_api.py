@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -250,6 +251,7 @@ def test_a_refresh_brings_the_new_version_without_losing_capacity(make: Any) -> 
     for instance in old:
         fleet.complete("launch", instance)
     data = {"ImageId": "ami-12c6146b", "InstanceType": "g6e.2xlarge"}
+    fleet.ec2.create_launch_template(LaunchTemplateName=f"{fleet.name}-first", LaunchTemplateData=data)
     fleet.ec2.create_launch_template_version(LaunchTemplateName=fleet.name, LaunchTemplateData=data)
     wanted = {"LaunchTemplate": {"LaunchTemplateName": fleet.name, "Version": "2"}}
     started = fleet.aws.start_instance_refresh(
@@ -367,3 +369,17 @@ def test_a_rebalance_recommendation_is_told_to_the_host_and_its_group(make: Any)
     assert record.notices is not None
     assert record.notices.ends is None
     assert fleet.only("InService") != old
+
+
+def test_a_later_version_with_user_data_can_be_launched(make: Any) -> None:
+    fleet = make(1)
+    text = base64.b64encode(b"#cloud-config\n").decode()
+    data = {"ImageId": "ami-12c6146b", "InstanceType": "g6e.xlarge", "UserData": text}
+    fleet.ec2.create_launch_template(LaunchTemplateName=f"{fleet.name}-first", LaunchTemplateData=data)
+    fleet.ec2.create_launch_template_version(LaunchTemplateName=fleet.name, LaunchTemplateData=data)
+    template = {"LaunchTemplateName": fleet.name, "Version": "2"}
+    fleet.aws.update_auto_scaling_group(AutoScalingGroupName=fleet.name, LaunchTemplate=template, DesiredCapacity=2)
+    later(1)
+    _, second = fleet.states()
+    told = fleet.ec2.describe_instance_attribute(InstanceId=second, Attribute="userData")
+    assert told["UserData"]["Value"] == text

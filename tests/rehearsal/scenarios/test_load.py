@@ -229,6 +229,7 @@ def test_fifty_at_once_are_complete_with_the_emulator(tmp_path: Path) -> None:
         load.start()
         wait_for(lambda: len(load.records_so_far()) >= 60, 30)
         records = load.finish(30)
+        wait_for(lambda: len(read_ledger(engine_ledger)) == len(records), 5)  # it writes after the last byte
     ledger = account(records, read_ledger(engine_ledger), {})
     assert ledger.total == Tally(complete=len(records))
     assert ledger.compared == len(records) >= 60
