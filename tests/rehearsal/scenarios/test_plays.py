@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
     from rehearsal.scenarios.checks import Check
     from rehearsal.scenarios.pace import PaceName
     from rehearsal.scenarios.runner import Result
