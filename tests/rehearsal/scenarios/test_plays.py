@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
-
     from rehearsal.scenarios.checks import Check
     from rehearsal.scenarios.pace import PaceName
     from rehearsal.scenarios.runner import Result
 
 LOST, BUSY = "requests lost without a reason", "requests in flight at the busiest moment"
+
+pytestmark = pytest.mark.slow
+
 UNROUTED = "*: out of routing after the state change"
 HOOK = "*: hook completed after its last request"
 ROUTING, SERVICE = "fewest workers in routing", "fewest workers in service"
