@@ -30,10 +30,14 @@ def _play_api(fault: Callable[[], None], stage: Stage, *, seen: bool) -> Played:
             noticed = [e for e in stage.discovery_events() if e.name == "aws_unavailable" and e.at >= at]
             yield at_least("times discovery said that AWS is away", 1, len(noticed))
             yield at_most("discovery has AWS again", RECOVERY_LIMIT, after(_recovered(stage, restored), restored))
-        yield exactly("fewest workers in routing", stage.pace.workers, least_routed(evidence.samples, at))
-        yield exactly("fewest workers in service", stage.pace.workers, least_in_service(evidence.samples, at))
+        yield from _untouched(stage, evidence, at)
 
     return Played(checks)
+
+
+def _untouched(stage: Stage, evidence: Evidence, since: float) -> Iterator[Check]:
+    yield exactly("fewest workers in routing", stage.pace.workers, least_routed(evidence.samples, since))
+    yield exactly("fewest workers in service", stage.pace.workers, least_in_service(evidence.samples, since))
 
 
 def _recovered(stage: Stage, since: float) -> float | None:
@@ -46,11 +50,7 @@ def _play_metadata(stage: Stage) -> Played:
     stage.hold(stage.pace.metadata_outage_seconds, "no metadata service answers")
     faults.metadata_restored()
 
-    def checks(evidence: Evidence) -> Iterator[Check]:
-        yield exactly("fewest workers in routing", stage.pace.workers, least_routed(evidence.samples, at))
-        yield exactly("fewest workers in service", stage.pace.workers, least_in_service(evidence.samples, at))
-
-    return Played(checks)
+    return Played(lambda evidence: _untouched(stage, evidence, at))
 
 
 def _play_capacity(stage: Stage) -> Played:
