@@ -76,5 +76,5 @@ def _play_long(stage: Stage) -> Played:
 
 SCALE_IN = Scenario("scale-in", "scale-in of 2 of 4 workers", _play, real_engine=True)
 LONG_STREAM = Scenario(
-    "long-stream", "scale-in with streams longer than one heartbeat", _play_long, stream_seconds=(3.0, 33.0)
+    "long-stream", "scale-in with streams longer than one heartbeat", _play_long, stream_seconds=(4.0, 36.0)
 )
