@@ -63,7 +63,7 @@ def scenario_overrides(pace: Pace) -> dict[str, object]:
         "workers[0].desired_size": pace.workers,
         "workers[0].max_size": pace.workers * 2,
         "workers[0].lifecycle.drain_timeout_seconds": 30,
-        "workers[0].scaling.instance_warmup_seconds": 5,
+        "workers[0].scaling.instance_warmup_seconds": 2,
         # Answers then say how much of their prompt a prefix cache held.
         "workers[0].engine.enable_cache_report": True,
     }

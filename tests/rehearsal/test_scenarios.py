@@ -1,4 +1,4 @@
-"""All scenarios but the soak (in test_by_hand.py) in their short form, on one deployment in a network of its own."""
+"""The scenarios in their short form, on one deployment in a network of its own; test_by_hand.py plays the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from rehearsal.places import NETWORK_VARIABLE, REPOSITORY
 from rehearsal.scenarios.catalogue import SCENARIOS
+from tests.rehearsal.test_by_hand import PLAYED_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 NETWORK = "127.64.64.0/18"
-NAMES = tuple(name for name in SCENARIOS if name != "soak")
+NAMES = tuple(name for name in SCENARIOS if name not in PLAYED_HERE)
 
 
 def rehearse(*arguments: str) -> subprocess.CompletedProcess[str]:
