@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 WORK = default_work_folder()
 PLAYED_HERE = ("metadata-down", "no-capacity", "soak")
-"""Scenarios that this module's deployment goes through before it is worked on by hand; the others: test_scenarios.py."""
+"""Scenarios that this deployment goes through before it is worked on by hand; the others: test_scenarios.py."""
 STACKS = ("logs", "network", "router", "state", "workers-default")
 # What a plan right after an apply wants to change only because the emulated AWS reads back something else than AWS:
 # address → reason. None at present: rehearsal/emulated_aws/read_back.py mends what moto forgets.
