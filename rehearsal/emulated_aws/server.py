@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from flask import Flask, request
@@ -13,6 +15,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
 from rehearsal.emulated_aws.faults import ApiFaults
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,21 @@ def refusal(content_type: str, message: str) -> tuple[str, str]:
     return "text/xml", f"<Response><Errors>{fault}</Errors><RequestID>rehearsal</RequestID></Response>"
 
 
+def one_at_a_time(application: WSGIApplication) -> WSGIApplication:
+    """Answer one request after another: moto's models are not made for threads.
+
+    Two that meet there fail one with a 500 or take effect without an answer; its repetition then finds what it made
+    (seen once: CreateRoute, RouteAlreadyExists). A fault's delay is outside, and holds nobody else up.
+    """
+    turn = threading.Lock()
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with turn:
+            return application(environ, start_response)
+
+    return answer
+
+
 class ApiServer:
     """The emulated AWS API, answering in threads of its own."""
 
@@ -47,7 +67,7 @@ class ApiServer:
         Raises:
             OSError: the address is in use.
         """
-        application = DomainDispatcherApplication(_application)
+        application = one_at_a_time(DomainDispatcherApplication(_application))
         self._server: BaseWSGIServer = make_server(
             host,
             port,
