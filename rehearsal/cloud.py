@@ -88,7 +88,7 @@ async def _let_time_pass(region: str, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await asyncio.to_thread(tick, region)
-        except Exception:
+        except Exception:  # whatever moto's models raise: a fault of the emulation must be read in the log, not end it
             log.exception("a tick of the Auto Scaling life cycle failed")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)

@@ -124,6 +124,7 @@ def make(server: None) -> Iterator[Any]:  # noqa: ARG001 - it has to run
     for name in made:
         aws.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
     WORLD.market.without_capacity.clear()
+    WORLD.clock.ahead = timedelta()  # other tests of this process share the clock
     MACHINES.on.clear()
 
 
