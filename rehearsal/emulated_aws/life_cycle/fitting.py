@@ -19,7 +19,7 @@ RETRY = timedelta(seconds=10)
 
 
 def fit(group: Group, surge: int, now: datetime) -> None:
-    """Launch or terminate until as many instances are there as wanted (ec2-auto-scaling-manual-scaling.html).
+    """Launch or terminate until as many instances are there as wanted (ec2-auto-scaling-scaling-manually.html).
 
     `surge` is how many more than the desired capacity an instance refresh asks for at the moment.
     """

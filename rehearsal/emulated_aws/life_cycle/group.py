@@ -53,7 +53,7 @@ class Group:
             ) from None
 
     def set_desired(self, desired: int, now: datetime, request: str = "") -> None:
-        """Want another number of instances (ec2-auto-scaling-manual-scaling.html)."""
+        """Want another number of instances (ec2-auto-scaling-scaling-manually.html)."""
         if desired == self.desired:
             return
         request = request or "a user request explicitly set group desired capacity"
