@@ -10,11 +10,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What runs one after another besides the tests of one folder.
 GROUPS = {
-    "tests/rehearsal/test_scenarios.py": "scenarios",
+    "tests/rehearsal/test_scenarios_faults.py": "scenarios: faults",
     "tests/rehearsal/test_by_hand.py": "default network",
     "tests/rehearsal/test_rehearsal.py": "default network",
     "tests/rehearsal/test_cloud.py": "default network",
     "tests/rehearsal/test_cloud_faults.py": "default network",
+    "tests/rehearsal/test_scenarios_changes.py": "scenarios: changes",
     "tests/rehearsal/test_real_sglang.py": "real SGLang",
     "tests/rehearsal/engine/test_conformance.py": "real SGLang",
     "tests/rehearsal/engine/test_real_engine.py": "real SGLang",
