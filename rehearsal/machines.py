@@ -87,6 +87,7 @@ class Machine:
             "units": {service.unit.name: str(service.state) for service in services},
             "restarts": {service.unit.name: service.restarts for service in services},
             "logs": {service.unit.name: str(service.log_path) for service in services},
+            "processes": {service.unit.name: service.pid for service in services if service.pid is not None},
         }
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
-from rehearsal import faults
+from rehearsal import cloud_process, faults
 from rehearsal.orders import SignalName
-from rehearsal.processes import marked
-from rehearsal.scenarios.checks import Check, at_most, told
+from rehearsal.processes import PROC
+from rehearsal.scenarios.checks import Check, at_most, exactly, told
 from rehearsal.scenarios.play import Evidence, Played, Scenario, cut_on, ordered
 from rehearsal.scenarios.plays.worker_faults import whole_again
 from rehearsal.scenarios.record import Record
 from rehearsal.scenarios.stage import Stage
+from user_data.node_config import UNIT_DISCOVERY, UNIT_ROUTER, UNIT_WORKER
 
 SEED = 20261123
 REST_SECONDS = (2.0, 6.0)
@@ -93,26 +93,31 @@ def _turns(dice: random.Random) -> Iterator[Step]:
         yield from dice.sample(STEPS, len(STEPS))
 
 
-def memory_kib(root: Path) -> dict[str, int]:
-    """Resident memory of each on-host process under a machine's root; a restarted program is another process."""
+def memory_kib(processes: Mapping[str, int]) -> dict[str, int]:
+    """Resident memory of processes by name; those that have ended meanwhile are left out."""
     sizes: dict[str, int] = {}
-    for pid in marked("SGLANG_FLEET_ROOT", str(root)):
+    for name, pid in processes.items():
         try:
-            command = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
-            pages = int(Path("/proc", str(pid), "statm").read_text().split()[1])
+            pages = int((PROC / str(pid) / "statm").read_text().split()[1])
         except (OSError, IndexError):
-            continue  # it ended meanwhile
-        name = next((w.decode() for w in command if w in {b"discovery", b"router", b"worker"}), None)
-        if name is None and command[0].startswith(b"smg"):
-            name = "router"
-        if name is not None:
-            sizes[f"{name} of {root.name} (process {pid})"] = pages * PAGE_KIB
+            continue
+        sizes[name] = pages * PAGE_KIB
     return sizes
 
 
-def _sizes(stage: Stage) -> dict[str, int]:
-    roots = [stage.work.machines / worker.id for worker in stage.serving] + [stage.work.machines / stage.router_host]
-    return {name: size for root in roots for name, size in memory_kib(root).items()}
+def _program(unit: str) -> str:
+    return unit.removeprefix("sglang-fleet-").removesuffix(".service")
+
+
+def _sizes() -> dict[str, int]:
+    """Of the main process of every unit: each on-host program. A restarted one is another process."""
+    return memory_kib(
+        {
+            f"{_program(unit)} of {machine['id']} (process {pid})": pid
+            for machine in cloud_process.machines()
+            for unit, pid in machine["processes"].items()
+        }
+    )
 
 
 def growth_percent(before: dict[str, int], after: dict[str, int]) -> dict[str, float]:
@@ -137,15 +142,19 @@ def _play(stage: Stage) -> Played:
         time.sleep(dice.uniform(*REST_SECONDS))
         stage.wait("the fleet is whole again", lambda: len(stage.serving) == stage.pace.workers, WHOLE_SECONDS)
         if done >= len(STEPS) // 2:
-            settled = {**_sizes(stage), **settled}
-    final = _sizes(stage)
+            settled = {**_sizes(), **settled}
+    final = _sizes()
 
     def explain_all(record: Record) -> str | None:
         return next((reason for explain in explanations if (reason := explain(record))), None)
 
     def checks(_evidence: Evidence) -> Iterator[Check]:
         yield told("things that happened", str(done))
-        for name, growth in sorted(growth_percent(settled, final).items()):
+        watched = growth_percent(settled, final)
+        # Discovery is killed time and again, so that there may be no process to compare.
+        kinds = sorted({name.partition(" ")[0] for name in watched} - {_program(UNIT_DISCOVERY)})
+        yield exactly("watched for growth", [_program(UNIT_ROUTER), _program(UNIT_WORKER)], kinds)
+        for name, growth in sorted(watched.items()):
             yield at_most(f"memory of {name}: growth", GROWTH_LIMIT_PERCENT, growth, "%")
 
     return Played(checks, explain_all)

@@ -26,9 +26,10 @@ from settings import naming
 from settings.load import load_settings
 from tests.rehearsal.scenarios.behaviour import Behaviour
 from tests.rehearsal.scenarios.fakes import Fleet
+from user_data.node_config import UNIT_ROUTER, UNIT_WORKER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rehearsal.scenarios.play import Scenario
     from rehearsal.scenarios.prompts import LoadPlan
@@ -147,12 +148,14 @@ def _patch(patch: pytest.MonkeyPatch, fleet: Fleet) -> None:
     patch.setattr(runner, "Load", lambda plan, _url, _key: FakeLoad(fleet, plan))
     patch.setattr(runner, "Timeline", lambda look: FakeTimeline(fleet, look))
     address = str(settings().router.address)
-    patch.setattr(cloud_process, "machines", lambda: [{"private_ip": address, "id": fleet.router_host}])
+    units = (UNIT_ROUTER, UNIT_WORKER) if fleet.behaviour.router_is_seen else (UNIT_WORKER,)
+    host = {"private_ip": address, "processes": dict.fromkeys(units, 7)}
+    patch.setattr(cloud_process, "machines", lambda: [{**host, "id": fleet.router_host}])
     begun = fleet.now
 
-    def memory_kib(root: Path) -> dict[str, int]:
-        grown = fleet.behaviour.growth_per_second * (fleet.now - begun)
-        return {f"worker of {root.name} (process 7)": round(1000 * (1 + grown))}
+    def memory_kib(processes: Mapping[str, int]) -> dict[str, int]:
+        grown = round(10 * (fleet.now - begun))
+        return {name: 1000 + grown * name.startswith(f"{fleet.behaviour.grows} ") for name in processes}
 
     patch.setattr(soak, "memory_kib", memory_kib)
 

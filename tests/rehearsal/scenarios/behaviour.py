@@ -43,7 +43,9 @@ class Behaviour:
     outage_takes: Literal["nothing", "routing", "service"] = "nothing"
     uses_full_zone: bool = False
     says_capacity: bool = True
-    growth_per_second: float = 0.0
+    grows: Literal["router", "worker"] | None = None
+    """Whose memory does."""
+    router_is_seen: bool = True
     """Of each program's memory of 1000."""
     order_takes: float = 0.0
     """Until the answer to an order is back; what the order breaks was broken before."""

@@ -90,7 +90,9 @@ PROOFS = (
     Proof("no-capacity", "zones of the new workers", {"uses_full_zone": True}),
     Proof("no-capacity", "activities that say why", {"says_capacity": False}),
     Proof("soak", LOST, {"loses_unanswered": True}),
-    Proof("soak", "memory of worker of * (process *): growth", {"growth_per_second": 0.01}),
+    Proof("soak", "memory of worker of * (process *): growth", {"grows": "worker"}),
+    Proof("soak", "memory of router of * (process *): growth", {"grows": "router"}),
+    Proof("soak", "watched for growth", {"router_is_seen": False}),
 )
 
 
@@ -223,17 +225,11 @@ def test_the_soak_plays_every_step_and_explains_what_it_cut() -> None:
     assert float(happened.seen) >= len(soak.STEPS)
 
 
-def test_memory_is_read_of_the_on_host_programs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = {1: "python\0-m\0user_data.agent\0worker", 2: "smg\0launch", 3: "sleep\09", 4: None}
-    for pid, text in words.items():
-        (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "statm").write_text(f"900 {pid * 10} 3")
-        if text is not None:  # a process without one has just ended
-            (tmp_path / str(pid) / "cmdline").write_text(text)
-    monkeypatch.setattr(soak, "marked", lambda _variable, _root: tuple(words))
-    monkeypatch.setattr(soak, "Path", lambda _proc, *parts: tmp_path.joinpath(*parts))
-    root = tmp_path / "i-0001"
-    assert soak.memory_kib(root) == {"worker of i-0001 (process 1)": 40, "router of i-0001 (process 2)": 80}
+def test_memory_of_what_has_ended_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "statm").write_text("900 10 3")
+    monkeypatch.setattr(soak, "PROC", tmp_path)
+    assert soak.memory_kib({"router": 1, "gone": 2}) == {"router": 40}
 
 
 def test_growth_is_of_the_processes_that_live_on() -> None:
