@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rehearsal.real_engine import PrepareError, preparation
-from rehearsal.real_engine.preparation import install_shims, make_model
+from rehearsal.real_engine.preparation import compile_imports, install_shims, make_model
 
 if TYPE_CHECKING:
     from rehearsal.real_engine import RealEngine
@@ -41,6 +41,37 @@ def test_the_import_hook_leaves_other_imports_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import json, sitecustomize; print(sitecustomize.DECLARED[0])"]
     found = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)})
     assert found.stdout.startswith("nms(")
+
+
+@pytest.fixture
+def small_venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment with one module, which the engine imports."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / ".lock-fingerprint").write_text("first")
+    (tmp_path / "engine_module.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(preparation, "IMPORTED", ("engine_module",))
+    return tmp_path
+
+
+def test_bytecode_is_made_once_for_each_state_of_the_environment(small_venv: Path) -> None:
+    said: list[str] = []
+    compile_imports(small_venv, said.append)
+    assert list(small_venv.glob("__pycache__/engine_module.*.pyc"))
+    compile_imports(small_venv, said.append)
+    assert len(said) == 1
+    (small_venv / ".lock-fingerprint").write_text("second")
+    compile_imports(small_venv, said.append)
+    assert len(said) == 2
+
+
+def test_an_engine_that_cannot_be_imported_is_told_and_tried_again(small_venv: Path) -> None:
+    (small_venv / "engine_module.py").write_text("import no_such_module")
+    for _ in range(2):
+        with pytest.raises(PrepareError, match="no_such_module"):
+            compile_imports(small_venv, print)
 
 
 def test_a_step_that_fails_says_what_it_said_and_leaves_no_half(
