@@ -120,6 +120,14 @@ def _sizes() -> dict[str, int]:
     )
 
 
+def with_settled(
+    settled: dict[str, int], seen: frozenset[str], sizes: dict[str, int]
+) -> tuple[dict[str, int], frozenset[str]]:
+    """Add the processes that are looked at for the second time: at the first, one may have just been started."""
+    now = {name: size for name, size in sizes.items() if name in seen}
+    return {**now, **settled}, seen | sizes.keys()
+
+
 def growth_percent(before: dict[str, int], after: dict[str, int]) -> dict[str, float]:
     """Growth of the processes that were there both times."""
     return {name: 100.0 * (after[name] - size) / size for name, size in before.items() if name in after}
@@ -130,6 +138,7 @@ def _play(stage: Stage) -> Played:
     explanations: list[Explain] = []
     deadline = time.monotonic() + stage.pace.soak_seconds
     settled: dict[str, int] = {}
+    seen: frozenset[str] = frozenset()
     done = 0
     for step in _turns(dice):
         if time.monotonic() > deadline and done >= len(STEPS):  # every step at least once
@@ -142,7 +151,7 @@ def _play(stage: Stage) -> Played:
         time.sleep(dice.uniform(*REST_SECONDS))
         stage.wait("the fleet is whole again", lambda: len(stage.serving) == stage.pace.workers, WHOLE_SECONDS)
         if done >= len(STEPS) // 2:
-            settled = {**_sizes(), **settled}
+            settled, seen = with_settled(settled, seen, _sizes())
     final = _sizes()
 
     def explain_all(record: Record) -> str | None:

@@ -232,5 +232,14 @@ def test_memory_of_what_has_ended_is_left_out(tmp_path: Path, monkeypatch: pytes
     assert soak.memory_kib({"router": 1, "gone": 2}) == {"router": 40}
 
 
+def test_a_process_that_has_just_started_has_not_settled() -> None:
+    settled, seen = soak.with_settled({}, frozenset(), {"discovery": 40})
+    assert settled == {}
+    settled, seen = soak.with_settled(settled, seen, {"discovery": 70, "worker": 60})
+    assert settled == {"discovery": 70}
+    settled, seen = soak.with_settled(settled, seen, {"discovery": 71, "worker": 61})
+    assert settled == {"discovery": 70, "worker": 61}
+
+
 def test_growth_is_of_the_processes_that_live_on() -> None:
     assert soak.growth_percent({"a": 100, "b": 100, "gone": 9}, {"a": 150, "b": 90, "new": 1}) == {"a": 50, "b": -10}
