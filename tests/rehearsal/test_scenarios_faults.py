@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def played() -> Iterator[dict[str, Any]]:
-    yield from play("127.64.192.0/18", FAULTS)
+    # Not /18: its last addresses, where the API is, are those of the default network.
+    yield from play("127.64.192.0/19", FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS)
