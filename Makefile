@@ -19,6 +19,9 @@ SHELL_FILES = $(shell $(GIT_FILES) '*.sh' .ci/run)
 
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
+# Where it is set, each of some hundred starts would compile its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-all tools rehearse test test-fast lint format synth golden lock clean clean-all
 
@@ -90,7 +93,7 @@ $(CDKTF): package.json package-lock.json .npmrc | tools
 	@touch $@
 
 $(ROUTER) $(AUDIT): .cache/venvs/%/.lock-fingerprint: Pipfile.lock $(VENV_FROM_LOCK) | $(OPERATOR)
-	@$(PY) $(VENV_FROM_LOCK) $* .cache/venvs/$*
+	@$(PY) $(VENV_FROM_LOCK) --compile $* .cache/venvs/$*
 
 $(ENGINE): .cache/venvs/%/.lock-fingerprint: Pipfile.lock $(VENV_FROM_LOCK) | $(OPERATOR)
 	@echo ".cache/venvs/$*: real SGLang with CPU torch, about 3 GB"

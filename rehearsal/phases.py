@@ -88,7 +88,8 @@ class Rehearsal:
 
     def _install(self, phase: Phase) -> None:
         self.view.say(phase, "environment of the router host")
-        install = [sys.executable, str(REPOSITORY / "scripts" / "venv_from_lock.py"), "router", str(ROUTER_VENV)]
+        script = str(REPOSITORY / "scripts" / "venv_from_lock.py")
+        install = [sys.executable, script, "--compile", "router", str(ROUTER_VENV)]  # its units write no bytecode
         log = self.work.log("install")
         CommandRunner(REPOSITORY, os.environ, str(self.work.root)).run("router environment", install, log)
         if self.options.engine == "sglang":

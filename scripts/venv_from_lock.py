@@ -114,8 +114,8 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def sync(folder: Path, pins: Sequence[Pin]) -> bool:
-    """Bring the environment to the pins; returns whether there was anything to do.
+def sync(folder: Path, pins: Sequence[Pin], *, bytecode: bool = False) -> bool:
+    """Bring the environment to the pins, with bytecode if wanted; returns whether there was anything to do.
 
     Raises:
         SetupError: pip failed; its last lines are in the message.
@@ -128,6 +128,10 @@ def sync(folder: Path, pins: Sequence[Pin]) -> bool:
     stamp.unlink(missing_ok=True)
     install(folder, pins)
     remove_strangers(folder, pins)
+    if bytecode:
+        # Its status is not looked at: packages bring templates and sources of other Pythons, which do not compile.
+        compiler = [str(folder / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", str(folder / "lib")]
+        subprocess.run(compiler, check=False)
     stamp.write_text(wanted)
     return True
 
@@ -203,12 +207,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("categories", help="as in the Pipfile, comma-separated: packages,dev-packages | router | …")
     parser.add_argument("folder", type=Path, help="the environment's folder; made when it is not there")
     parser.add_argument("--lock", type=Path, default=LOCK, help="another lock file (default: the checkout's)")
+    parser.add_argument(
+        "--compile", action="store_true", help="write bytecode: for programs that may not, or start often"
+    )
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     try:
         pins = read_pins(options.lock, options.categories.split(","))
         with only_one(options.folder):
-            changed = sync(options.folder, pins)
+            changed = sync(options.folder, pins, bytecode=options.compile)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
