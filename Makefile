@@ -42,7 +42,7 @@ test: tools $(PACKAGE) ## everything: lint, all tests, rehearsals with the emula
 	$(PY) -m pytest -n 4 --no-loadscope-reorder --durations=10 $(ARGS)
 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
-	$(PY) -m pytest -q -m "not slow" --ignore=tests/stacks $(ARGS)
+	$(PY) -m pytest -q -n 2 -m "not slow" --ignore=tests/stacks $(ARGS)
 
 lint: $(PACKAGE) ## ruff, mypy, shellcheck, and the lengths of functions and files
 	.venv/bin/ruff check .
