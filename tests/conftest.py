@@ -19,6 +19,7 @@ GROUPS = {
     "tests/rehearsal/test_real_sglang.py": "real SGLang",
     "tests/rehearsal/engine/test_conformance.py": "real SGLang",
     "tests/rehearsal/engine/test_real_engine.py": "real SGLang",
+    "tests/rehearsal/test_bake.py": "bakes",
 }
 
 # Whatever the person running the tests has set must neither change a result nor be used.
@@ -31,6 +32,8 @@ FOREIGN = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "CDKTF_CONTEXT_JSON",
     "SGLANG_FLEET_ROOT",
+    "SGLANG_FLEET_BAKE_SITE",
+    "PACKER",
 )
 MADE_UP = {
     "AWS_ACCESS_KEY_ID": "AKIAMADEUPFORTESTS",

@@ -105,14 +105,16 @@ def test_a_slow_api_answers_late(faults: ApiFaults) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [AwsFault(kind="down"), AwsFault(kind="throttled"), AwsFault(kind="slow", seconds=9)], ids=lambda f: f.kind
+    "fault",
+    [AwsFault(kind="down"), AwsFault(kind="throttled"), AwsFault(kind="slow", seconds=60)],
+    ids=lambda f: f.kind,
 )
 def test_the_rehearsals_own_clients_meet_none(faults: ApiFaults, fault: AwsFault) -> None:
     faults.set(fault)
     begun = time.monotonic()
     for service in CALLS:
         assert call(service, leftovers.CONFIG)["ResponseMetadata"]["RetryAttempts"] == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 40  # a busy machine has taken 9 s
 
 
 def test_a_share_is_met_exactly_and_evenly() -> None:
