@@ -41,6 +41,8 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
     {
         "settings": Verb("fleet.settings_commands:app", "Check settings files; print their JSON Schema."),
         "init": Verb("fleet.init_command:command", "Prepare an AWS account: state bucket and API key."),
+        "bake": Verb("fleet.bake_command:command", "Bake the machine images of router and workers, and record them."),
+        "images": Verb("fleet.images_command:app", "List baked images, what they cost and who uses them; prune them."),
         "synth": Verb("fleet.synth_command:command", "Write the Terraform of every stack."),
         "status": Verb("fleet.status_command:command", "Show router, pools, workers, and what failed lately."),
         "why": Verb("fleet.why_command:command", "Say why a worker does not serve, or tell one instance's life."),

@@ -14,6 +14,9 @@ from rehearsal.scenarios.pace import PaceName
 from settings.errors import FaultyValueError
 from settings.overrides import parse_assignments
 
+BAKE = "bake"
+"""The scenario that is played before the deploy: no load runs while images are baked."""
+
 
 def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     environment: Annotated[
@@ -31,7 +34,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
         bool, typer.Option("--keep", help="Leave the deployment running and say how to use and stop it.")
     ] = False,
     scenarios: Annotated[
-        list[str] | None, typer.Option("--scenario", help="Play this scenario under load; repeatable.")
+        list[str] | None,
+        typer.Option("--scenario", help="Play this scenario under load (bake: before it); repeatable."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Play all scenarios; they take about two hours.")] = False,
     pace: Annotated[PaceName, typer.Option(help="full: 210 requests in flight; short: as in the tests.")] = "full",
@@ -59,7 +63,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
         requests=requests,
         keep=keep,
         as_json=as_json,
-        scenarios=names,
+        bake=BAKE in names,
+        scenarios=tuple(name for name in names if name != BAKE),
         pace="real" if engine == "sglang" else pace,
     )
     raise typer.Exit(run.down(options, console) if down else run.rehearse(options, console))
@@ -69,6 +74,8 @@ def _scenarios(names: list[str], console: Console, *, every: bool, engine: Engin
     from rehearsal.scenarios.catalogue import SCENARIOS  # noqa: PLC0415 - as above
 
     possible = [name for name, scenario in SCENARIOS.items() if engine == "emulator" or scenario.real_engine]
+    if engine == "emulator":
+        possible.insert(0, BAKE)
     unknown = [name for name in names if name not in possible]
     if unknown:
         console.print(

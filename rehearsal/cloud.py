@@ -19,9 +19,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rehearsal.bake.hosts import BuildHosts
+from rehearsal.bake.hub import Hub, HubServer
+from rehearsal.bake.keeper import ImageKeeper
 from rehearsal.cloud_config import CloudConfig
 from rehearsal.control import Control
+from rehearsal.emulated_aws.calls import Calls
 from rehearsal.emulated_aws.faults import ApiFaults
+from rehearsal.emulated_aws.images import set_image_state
 from rehearsal.emulated_aws.installation import install_extensions
 from rehearsal.emulated_aws.inventory import instances, power_off
 from rehearsal.emulated_aws.power import MACHINES
@@ -71,16 +76,31 @@ async def _serve_systemctl(supervisor: Supervisor, name: str) -> asyncio.Server:
 def _supervisor(work: WorkFolder, config: CloudConfig) -> Supervisor:
     """Seed the emulated account and make the supervisor that follows it."""
     install_extensions()
-    return Supervisor(
+    images = seed(config)
+    supervisor = Supervisor(
         config=config,
         folder=work.machines,
         socket_name=socket_name(work),
-        images=seed(config),
+        images=images,
         instances=functools.partial(instances, config.region),
         power_off=functools.partial(power_off, config.region),
         machine_on=MACHINES.switched_on,
         machine_off=MACHINES.switched_off,
     )
+    if config.build is not None:
+        state = functools.partial(set_image_state, config.region)
+        supervisor.build_hosts = BuildHosts(config.build, work.build_hosts)
+        supervisor.keeper = ImageKeeper(work.images, work.machines, state, tuple(config.build.read_only))
+    return supervisor
+
+
+def _start_hub(config: CloudConfig, control: Control) -> HubServer | None:
+    """The model hub, where bakes are played. Raises OSError: the address is in use."""
+    if config.build is None or config.build.hub is None:
+        return None
+    server = HubServer(API_ADDRESS, config.build.hub.port, Hub(config.build.hub, control.hub))
+    server.start()
+    return server
 
 
 async def _let_time_pass(region: str, stop: asyncio.Event) -> None:
@@ -104,11 +124,13 @@ async def run(work: WorkFolder, config: CloudConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    faults = ApiFaults()
-    api = ApiServer(API_ADDRESS, API_PORT, faults)
+    faults, calls = ApiFaults(), Calls()
+    api = ApiServer(API_ADDRESS, API_PORT, faults, calls)
     supervisor = _supervisor(work, config)
     api.start()
-    control = await serve(API_ADDRESS, CONTROL_PORT, Control(supervisor, stop, faults).handle)
+    control = Control(supervisor, stop, faults, calls)
+    hub = _start_hub(config, control)
+    orders = await serve(API_ADDRESS, CONTROL_PORT, control.handle)
     systemctl = await _serve_systemctl(supervisor, supervisor.socket_name)
     log.info("emulated AWS at http://%s:%d", API_ADDRESS, API_PORT)
     ticking = asyncio.create_task(_let_time_pass(config.region, stop), name="life cycle")
@@ -118,7 +140,9 @@ async def run(work: WorkFolder, config: CloudConfig) -> None:
         stop.set()
         await ticking
         systemctl.close()
-        control.close()
+        orders.close()
+        if hub is not None:
+            await asyncio.to_thread(hub.stop)
         await asyncio.to_thread(api.stop)
 
 

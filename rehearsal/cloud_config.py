@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from rehearsal.engine.config import ConfigError, EmulatorConfig, build
 
 Role = Literal["router", "worker"]
+MODEL_DEVICE = "/dev/sdf"
+"""Of the volume with the model, as packer's template attaches it and the launch template maps it."""
 EngineKind = Literal["emulator", "sglang"]
 EmulatorValue = float | str | bool | dict[str, float] | None
 
@@ -39,6 +42,7 @@ class ImageConfig(_Model):
     parameter: str | None = Field(default=None, description="SSM parameter that records the image id.")
     ami: str | None = Field(default=None, description="Image id, when the settings name one.")
     model: str | None = Field(default=None, description="Folder name of the model on a worker's image.")
+    tags: dict[str, str] = Field(default={}, description="What a bake says of it.")
 
 
 class EngineConfig(_Model):
@@ -51,6 +55,44 @@ class EngineConfig(_Model):
     broken: str | None = Field(default=None, description="Last words of an engine that ends at once with status 1.")
 
 
+class HubModel(_Model):
+    """A model that the hub of a rehearsal holds."""
+
+    id: str
+    folder: Path
+    gated: bool = False
+
+
+class HubConfig(_Model):
+    """The model hub of a rehearsal, which also hands out packages."""
+
+    port: int
+    models: tuple[HubModel, ...] = ()
+    token: str = Field(description="The one token that it knows.")
+    packages: Path
+
+
+class BaseImageConfig(_Model):
+    """A public image that bakes start from."""
+
+    role: Literal["base"] = "base"
+    architecture: Literal["x86_64", "arm64"]
+    parameter: str = Field(description="Public SSM parameter that names it.")
+
+
+class BuildConfig(_Model):
+    """Hosts that images are baked on."""
+
+    block: IPv4Network = Field(description="The one subnet of their VPC, at loopback addresses.")
+    port: int = Field(description="Where they answer SSH.")
+    user: str = "ubuntu"
+    environment: dict[str, str] = Field(default={}, description="Variables of every SSH session.")
+    read_only: dict[str, str] = Field(default={}, description="What they see of this computer: path there → here.")
+    bases: tuple[BaseImageConfig, ...] = ()
+    hub: HubConfig | None = None
+    token_parameter: str | None = Field(default=None, description="SSM SecureString to hold the hub's token.")
+
+
 class CloudConfig(_Model):
     """Region, images and the environments that machines get."""
 
@@ -59,3 +101,4 @@ class CloudConfig(_Model):
     router_venv: Path = Field(description="Virtual environment of the router host (smg, boto3, pydantic, httpx).")
     agent_venv: Path = Field(description="Virtual environment of a worker's agent (boto3, pydantic, httpx).")
     engine: EngineConfig = EngineConfig()
+    build: BuildConfig | None = Field(default=None, description="What a bake needs; none is played without it.")

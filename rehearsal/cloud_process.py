@@ -53,9 +53,9 @@ def find_running() -> RunningCloud | None:
     return RunningCloud(int(answer["pid"]), Path(answer["work"]))
 
 
-def _list(path: str) -> list[Any]:
+def _tell(path: str) -> Any:  # noqa: ANN401 - JSON of any shape
     try:
-        answer: list[Any] = _ask("GET", path)
+        answer = _ask("GET", path)
     except httpx.HTTPError as error:
         raise StepFailedError(f"the emulated cloud at {CONTROL_URL} does not answer: {error}") from error
     return answer
@@ -67,7 +67,7 @@ def machines() -> list[dict[str, Any]]:
     Raises:
         StepFailedError: the cloud does not answer.
     """
-    return _list("/machines")
+    return list(_tell("/machines"))
 
 
 def incidents() -> list[dict[str, str]]:
@@ -76,7 +76,7 @@ def incidents() -> list[dict[str, str]]:
     Raises:
         StepFailedError: the cloud does not answer.
     """
-    return _list("/incidents")
+    return list(_tell("/incidents"))
 
 
 def switched_on() -> list[str]:
@@ -85,7 +85,16 @@ def switched_on() -> list[str]:
     Raises:
         StepFailedError: the cloud does not answer.
     """
-    return _list("/switched-on")
+    return list(_tell("/switched-on"))
+
+
+def calls() -> dict[str, int]:
+    """How often each action of the AWS API was asked for by others than the rehearsal, as `ec2:RunInstances` → 1.
+
+    Raises:
+        StepFailedError: the cloud does not answer.
+    """
+    return dict(_tell("/calls"))
 
 
 def _address_free(port: int) -> bool:

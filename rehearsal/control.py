@@ -11,19 +11,24 @@ from http import HTTPStatus
 
 from pydantic import ValidationError
 
+from rehearsal.bake.hub import HubFaults
 from rehearsal.cloud_config import EmulatorValue, EngineConfig
+from rehearsal.emulated_aws.calls import Calls
 from rehearsal.emulated_aws.faults import ApiFaults
 from rehearsal.emulated_aws.scaling_groups import WORLD, rebalance_recommendation, spot_notice
 from rehearsal.http_server import Request, Response
 from rehearsal.machines import Machine, Supervisor
 from rehearsal.orders import (
     ORDERS,
+    AwsDenied,
     AwsFault,
     AwsRestored,
     Capacity,
     EnginesRestored,
+    HubFault,
     MetadataDown,
     MetadataRestored,
+    NextBuildHosts,
     NextEngines,
     NextEnginesBroken,
     Order,
@@ -41,6 +46,8 @@ class Control:
     supervisor: Supervisor
     stop: asyncio.Event
     api: ApiFaults = field(default_factory=ApiFaults)
+    calls: Calls = field(default_factory=Calls)
+    hub: HubFaults = field(default_factory=HubFaults)
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -65,6 +72,8 @@ class Control:
                 return _json([asdict(incident) for incident in self.supervisor.incidents])
             case "/switched-on":
                 return _json(self.supervisor.switched_on())
+            case "/calls":
+                return _json(self.calls.counted())
             case _:
                 return Response(HTTPStatus.NOT_FOUND)
 
@@ -85,16 +94,37 @@ class Control:
         match order:
             case SpotNotice() | Rebalance() | Capacity():
                 self._to_market(order)
-            case AwsFault():
-                self.api.set(order)
-            case AwsRestored():
-                self.api.set(None)
+            case AwsFault() | AwsRestored() | AwsDenied():
+                self._to_api(order)
+            case HubFault() | NextBuildHosts():
+                self._to_bakes(order)
             case MetadataDown(instance=name):
                 self.supervisor.metadata_outage.begin(self._machine(name).instance.id if name else None)
             case MetadataRestored():
                 self.supervisor.metadata_outage.end()
             case SignalProgram(instance=name, program=program, signal=number):
                 signal_program(self._machine(name).manager, program, number)
+            case NextEngines() | NextEnginesBroken() | EnginesRestored():
+                self._to_engines(order)
+
+    def _to_api(self, order: AwsFault | AwsRestored | AwsDenied) -> None:
+        match order:
+            case AwsFault():
+                self.api.set(order)
+            case AwsRestored():
+                self.api.set(None)
+            case AwsDenied(actions=actions):
+                self.calls.deny(actions)
+
+    def _to_bakes(self, order: HubFault | NextBuildHosts) -> None:
+        match order:
+            case HubFault(corrupt=corrupt, cut=cut):
+                self.hub.corrupt, self.hub.cut = frozenset(corrupt), frozenset(cut)
+            case NextBuildHosts(small=small):
+                self.supervisor.set_small_folders(small)
+
+    def _to_engines(self, order: NextEngines | NextEnginesBroken | EnginesRestored) -> None:
+        match order:
             case NextEngines(emulator=settings):
                 self.supervisor.next_engine = self._with_settings(settings)
             case NextEnginesBroken(words=words):

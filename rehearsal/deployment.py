@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rehearsal.cloud_config import CloudConfig, EngineConfig, EngineKind, ImageConfig
+from rehearsal.cloud_config import CloudConfig, EngineConfig, EngineKind, ImageConfig, Role
 from rehearsal.places import DEFAULT_NETWORK, NETWORK
 from rehearsal.real_engine import ENGINE_ARGUMENTS
 from rehearsal.scenarios.pace import Pace
 from settings import naming
 from settings.catalogue import host_architecture
-from settings.engine_catalogue import MANAGED
+from settings.engine_catalogue import MANAGED, engine_catalogue
 from settings.model import Settings
-from settings.router import ImageSettings
+from settings.workers import WorkerPool
 
 ROUTER_HOST = 100  # 127.64.0.100 in the default network
 
@@ -69,29 +69,31 @@ def scenario_overrides(pace: Pace) -> dict[str, object]:
     }
 
 
-def _image(settings: Settings, image: ImageSettings, stack: str, instance_type: str, model: str | None) -> ImageConfig:
-    parameter = image.ssm_parameter or naming.image_parameter(settings, stack)
+def _image(settings: Settings, stack: str, instance_type: str, pool: WorkerPool | None) -> ImageConfig:
+    """An image as `fleet bake` would leave it: where it is recorded, what it is for, what its tags say."""
+    image = settings.router.image if pool is None else pool.image
+    architecture = image.architecture or host_architecture(instance_type)
+    role: Role = "router" if pool is None else "worker"
+    of_model = {} if pool is None else _model_tags(pool)
     return ImageConfig(
-        role="router" if stack == naming.STACK_ROUTER else "worker",
-        architecture=image.architecture or host_architecture(instance_type),
-        parameter=None if image.ami else parameter,
+        role=role,
+        architecture=architecture,
+        parameter=None if image.ami else image.ssm_parameter or naming.image_parameter(settings, stack),
         ami=image.ami,
-        model=model,
+        model=None if pool is None else naming.model_directory_name(pool.model_id),
+        tags={naming.TAG_IMAGE_ROLE: role, naming.TAG_IMAGE_ARCHITECTURE: architecture, **of_model},
     )
 
 
+def _model_tags(pool: WorkerPool) -> dict[str, str]:
+    tags = {naming.TAG_IMAGE_MODEL: pool.model_id, naming.TAG_IMAGE_ENGINE: engine_catalogue().version}
+    return {**tags, naming.TAG_IMAGE_MODEL_REVISION: pool.model_revision} if pool.model_revision else tags
+
+
 def _images(settings: Settings) -> tuple[ImageConfig, ...]:
-    router = settings.router
-    of_router = _image(settings, router.image, naming.STACK_ROUTER, router.instance_type, None)
+    of_router = _image(settings, naming.STACK_ROUTER, settings.router.instance_type, None)
     of_pools = (
-        _image(
-            settings,
-            pool.image,
-            naming.workers_stack(pool.name),
-            pool.instance_type,
-            naming.model_directory_name(pool.model_id),
-        )
-        for pool in settings.workers
+        _image(settings, naming.workers_stack(pool.name), pool.instance_type, pool) for pool in settings.workers
     )
     return (of_router, *of_pools)
 

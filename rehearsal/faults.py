@@ -16,13 +16,16 @@ from rehearsal.commands import StepFailedError
 from rehearsal.engine.ledger import Entry, read_ledger
 from rehearsal.images import ENGINE_LEDGER
 from rehearsal.orders import (
+    AwsDenied,
     AwsFault,
     AwsRestored,
     Capacity,
     EnginesRestored,
     FaultKind,
+    HubFault,
     MetadataDown,
     MetadataRestored,
+    NextBuildHosts,
     NextEngines,
     NextEnginesBroken,
     Order,
@@ -55,6 +58,21 @@ def aws(kind: FaultKind, *, share: float = 1.0, seconds: float = 0.0) -> None:
     All callers meet it but the rehearsal's own clients (`rehearsal.leftovers.client`). It replaces an earlier fault.
     """
     _give(AwsFault(kind=kind, share=share, seconds=seconds))
+
+
+def aws_denied(*actions: str) -> None:
+    """Have the AWS API deny these actions, such as `ec2:RunInstances`, and no others; none at all without one."""
+    _give(AwsDenied(actions=actions))
+
+
+def hub(*, corrupt: tuple[str, ...] = (), cut: tuple[str, ...] = ()) -> None:
+    """Have the model hub change a byte of these files (MODEL/FILE), or cut them in their middle; and no others."""
+    _give(HubFault(corrupt=corrupt, cut=cut))
+
+
+def next_build_hosts(small: Mapping[str, str]) -> None:
+    """Have folders of build hosts started from now on hold only so much: path → size, as in `{"/opt/x": "1m"}`."""
+    _give(NextBuildHosts(small=dict(small)))
 
 
 def aws_restored() -> None:

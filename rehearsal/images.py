@@ -1,4 +1,4 @@
-"""Machine images of a rehearsal: a folder tree as a bake would leave it, made of links and copies of local files."""
+"""A machine's root folder: what a bake left on its image, or, without a bake, links and copies of local files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.bake.content import unfold
 from rehearsal.cloud_config import CloudConfig, EngineConfig, ImageConfig
 from rehearsal.places import REPOSITORY
 from rehearsal.service import HostFolder
@@ -20,6 +21,7 @@ from user_data.node_config import (
 )
 
 ENGINE_COMMAND = f"{ENGINE_HOME}/venv/bin/sglang"
+EMULATOR_HOME = f"{ENGINE_HOME}/emulator"
 HOST_PROGRAMS = REPOSITORY / "rehearsal" / "host"
 USER_DATA = REPOSITORY / "user_data"
 ENGINE_LEDGER = "/var/log/sglang-emulator/ledger.jsonl"
@@ -53,6 +55,7 @@ class _Builder:
         place = self.host.path(absolute)
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.is_symlink():
+            place.unlink(missing_ok=True)
             place.symlink_to(target)
 
     def copy(self, absolute: str, source: Path) -> None:
@@ -88,13 +91,17 @@ def _agent(builder: _Builder, venv: Path) -> None:
 def _emulator(builder: _Builder, engine: EngineConfig, venv: Path, model: str) -> None:
     """The engine emulator under the engine's name. Its launcher says that it is one."""
     builder.link(ENGINE_COMMAND, HOST_PROGRAMS / "sglang-emulator")
-    settings = {**engine.emulator, "ledger": str(builder.host.path(ENGINE_LEDGER))}
-    builder.write(f"{ENGINE_HOME}/emulator/config.json", json.dumps(settings))
-    builder.link(f"{ENGINE_HOME}/emulator/venv", venv)
-    builder.link(f"{ENGINE_HOME}/emulator/source", REPOSITORY)
+    _emulator_settings(builder, engine)
+    builder.link(f"{EMULATOR_HOME}/venv", venv)
+    builder.link(f"{EMULATOR_HOME}/source", REPOSITORY)
     folder = builder.host.path(f"{MODELS_DIRECTORY}/{model}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "EMULATED").write_text("No weights: the engine on this image is the rehearsal's emulator.\n")
+
+
+def _emulator_settings(builder: _Builder, engine: EngineConfig) -> None:
+    settings = {**engine.emulator, "ledger": str(builder.host.path(ENGINE_LEDGER))}
+    builder.write(f"{EMULATOR_HOME}/config.json", json.dumps(settings))
 
 
 def _broken_engine(builder: _Builder, words: str) -> None:
@@ -122,17 +129,43 @@ def _engine(builder: _Builder, config: CloudConfig, image: ImageConfig) -> None:
         _real_engine(builder, config.engine, model)
 
 
-def build_root(host: HostFolder, config: CloudConfig, image: ImageConfig) -> None:
+@dataclass(frozen=True)
+class BakedImage:
+    """An image that was made of a build host: its files."""
+
+    content: Path
+
+
+def _baked(builder: _Builder, config: CloudConfig, image: BakedImage) -> None:
+    """What a bake left; only where and how fast an emulated engine is cannot be on an image."""
+    if not builder.host.path(AGENT_HOME).exists():
+        unfold(image.content, builder.host.root)
+    if builder.host.path(EMULATOR_HOME).is_dir():
+        _emulator_settings(builder, config.engine)
+        if config.engine.broken is not None:
+            builder.host.path(ENGINE_COMMAND).unlink()
+            _broken_engine(builder, config.engine.broken)
+
+
+def _put_together(builder: _Builder, config: CloudConfig, image: ImageConfig) -> None:
+    _agent(builder, config.router_venv if image.role == "router" else config.agent_venv)
+    if image.role == "worker":
+        _engine(builder, config, image)
+
+
+def build_root(host: HostFolder, config: CloudConfig, image: ImageConfig | BakedImage) -> None:
     """Make a machine's root folder from its image. A folder that is there already is completed, not emptied.
 
     Raises:
         ImageError: a part of the image is missing on this laptop.
+        ContentError: an image's files cannot be copied.
     """
     builder = _Builder(host)
+    if isinstance(image, BakedImage):
+        _baked(builder, config, image)
+    else:
+        _put_together(builder, config, image)
     for folder in FOLDERS:
         host.path(folder).mkdir(parents=True, exist_ok=True)
     for name in SHIMS:
         builder.link(f"/usr/bin/{name}", HOST_PROGRAMS / "systemctl")
-    _agent(builder, config.router_venv if image.role == "router" else config.agent_venv)
-    if image.role == "worker":
-        _engine(builder, config, image)

@@ -5,8 +5,8 @@ Not by name or tag: a resource that nobody named is exactly the one to find.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -14,7 +14,7 @@ import jmespath  # type: ignore[import-untyped]
 from botocore.config import Config
 
 from rehearsal.emulated_aws.faults import REHEARSAL_AGENT
-from rehearsal.places import API_URL
+from rehearsal.places import ACCOUNT_ID, API_URL
 
 CONFIG = Config(
     connect_timeout=5,
@@ -32,9 +32,19 @@ class Kind:
     service: str
     operation: str
     ids: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """Arguments of the call."""
+        filters = [{"Name": name, "Values": [value]} for name, value in self.filters.items()]
+        return {"Filters": filters} if filters else {}
 
 
 KINDS = (
+    # The account's own: public images are not what a deployment makes, and there are more than a thousand.
+    Kind("image", "ec2", "describe_images", "Images[].ImageId", {"owner-id": ACCOUNT_ID}),
+    Kind("snapshot", "ec2", "describe_snapshots", "Snapshots[].SnapshotId", {"owner-id": ACCOUNT_ID}),
     Kind("instance", "ec2", "describe_instances", "Reservations[].Instances[?State.Name!='terminated'][].InstanceId"),
     Kind("volume", "ec2", "describe_volumes", "Volumes[].VolumeId"),
     Kind("network interface", "ec2", "describe_network_interfaces", "NetworkInterfaces[].NetworkInterfaceId"),
@@ -91,10 +101,10 @@ def client(session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - one o
     return session.client(service, endpoint_url=API_URL, config=CONFIG)  # type: ignore[call-overload]
 
 
-def _pages(api: Any, operation: str) -> Iterable[Any]:  # noqa: ANN401 - one of many client types
-    if api.can_paginate(operation):
-        return api.get_paginator(operation).paginate()  # type: ignore[no-any-return]
-    return (getattr(api, operation)(),)
+def _pages(api: Any, kind: Kind) -> Iterable[Any]:  # noqa: ANN401 - one of many client types
+    if api.can_paginate(kind.operation):
+        return api.get_paginator(kind.operation).paginate(**kind.arguments)  # type: ignore[no-any-return]
+    return (getattr(api, kind.operation)(**kind.arguments),)
 
 
 def take_inventory(region: str) -> frozenset[Resource]:
@@ -107,7 +117,7 @@ def take_inventory(region: str) -> frozenset[Resource]:
     apis = {service: client(session, service) for service in sorted({kind.service for kind in KINDS})}
     found: set[Resource] = set()
     for kind in KINDS:
-        for page in _pages(apis[kind.service], kind.operation):
+        for page in _pages(apis[kind.service], kind):
             found.update(Resource(kind.name, identifier) for identifier in jmespath.search(kind.ids, page) or ())
     return frozenset(found)
 

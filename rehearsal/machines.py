@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rehearsal.cloud_config import CloudConfig, EngineConfig, ImageConfig
+from rehearsal.bake.content import ContentError
+from rehearsal.bake.hosts import BuildHostError, BuildHosts, RunningHost
+from rehearsal.bake.keeper import ImageKeeper
+from rehearsal.cloud_config import BaseImageConfig, CloudConfig, EngineConfig, ImageConfig
 from rehearsal.cloud_init import OUTPUT_LOG, CloudConfigError, first_boot
 from rehearsal.emulated_aws.inventory import Instance
 from rehearsal.http_server import serve
-from rehearsal.images import ImageError, build_root
+from rehearsal.images import BakedImage, ImageError, build_root
 from rehearsal.log_shipper import LogShipper
 from rehearsal.metadata import MetadataService, Outage
 from rehearsal.places import API_URL, METADATA_PORT, metadata_url
@@ -67,6 +70,7 @@ class Machine:
     instance: Instance
     host: HostFolder
     manager: ServiceManager
+    build_host: RunningHost | None = None
     metadata: asyncio.Server | None = None
     boot: asyncio.Task[None] | None = None
     failed_commands: int | None = None
@@ -111,7 +115,7 @@ class Supervisor:
     config: CloudConfig
     folder: Path
     socket_name: str
-    images: Mapping[str, ImageConfig]
+    images: Mapping[str, ImageConfig | BaseImageConfig]
     instances: Callable[[], tuple[Instance, ...]]
     power_off: Callable[[Instance], None]
     # Told when a machine is switched on and when it is off, so that EC2 can say `shutting-down` in between.
@@ -123,6 +127,9 @@ class Supervisor:
     next_engine: EngineConfig | None = None
     metadata_outage: Outage = field(default_factory=Outage)
     shipper: LogShipper = field(default_factory=LogShipper)
+    # Only where bakes are played: hosts that images are made of, and the images' content.
+    build_hosts: BuildHosts | None = None
+    keeper: ImageKeeper | None = None
     _closing: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -139,12 +146,17 @@ class Supervisor:
 
     def step(self) -> None:
         """Look once at EC2 and do what is to do; boots and shutdowns go on in the background."""
-        for action in plan(self.instances(), frozenset(self.machines)):
+        instances = self.instances()
+        for action in plan(instances, frozenset(self.machines)):
             match action:
                 case PowerOn(instance):
                     self._power_on(instance)
                 case PowerOff(instance_id):
                     self._switch_off_later(self.machines.pop(instance_id))
+        if self.keeper is not None:
+            self.keeper.step()
+        if self.build_hosts is not None:
+            self.build_hosts.forget_but({instance.id for instance in instances})
 
     def _switch_off_later(self, machine: Machine) -> None:
         task = asyncio.create_task(self._switch_off(machine, SHUTDOWN_SECONDS), name=machine.instance.id)
@@ -211,7 +223,7 @@ class Supervisor:
         try:
             await self._connect(machine)
             await self._start_system(machine)
-        except (BootError, ImageError, CloudConfigError, UnitFileError) as error:
+        except (BootError, BuildHostError, ContentError, ImageError, CloudConfigError, UnitFileError) as error:
             machine.error = str(error)
             log.error("%s: boot failed: %s", instance.id, error)  # noqa: TRY400 - the sentence says it all
             return
@@ -232,9 +244,11 @@ class Supervisor:
 
     async def _start_system(self, machine: Machine) -> None:
         instance, host, manager = machine.instance, machine.host, machine.manager
-        image = self.images.get(instance.image_id)
-        if image is None:
-            raise BootError(f"image {instance.image_id} is not one of the rehearsal's: nothing can boot from it")
+        image = self._image(instance.image_id)
+        # A key pair is what tells: hosts of a deployment have none, and a bake may start from an image that was baked.
+        if isinstance(image, BaseImageConfig) or instance.authorized_key is not None:
+            await self._start_build_host(machine, image)
+            return
         config = self.config.model_copy(update={"engine": self.next_engine or self.config.engine})
         await asyncio.to_thread(build_root, host, config, image)
         host.path("/run/supervisor").write_text(self.socket_name)
@@ -243,12 +257,33 @@ class Supervisor:
         if machine.failed_commands:
             manager.fail("cloud-final.service")
 
+    def _image(self, image_id: str) -> ImageConfig | BaseImageConfig | BakedImage:
+        content = self.keeper.content(image_id) if self.keeper is not None else None
+        image = BakedImage(content) if content is not None else self.images.get(image_id)
+        if image is None:
+            raise BootError(f"image {image_id} is not one of the rehearsal's: nothing can boot from it")
+        return image
+
+    def set_small_folders(self, small: Mapping[str, str]) -> None:
+        """Say which folders of build hosts hold only so much. Raises ValueError where no bake is played."""
+        if self.build_hosts is None:
+            raise ValueError("this rehearsal plays no bake")
+        self.build_hosts.small = small
+
+    async def _start_build_host(self, machine: Machine, image: ImageConfig | BaseImageConfig | BakedImage) -> None:
+        if self.build_hosts is None:
+            raise BootError("this rehearsal plays no bake: nothing is set up to boot a base image")
+        content = image.content if isinstance(image, BakedImage) else None
+        machine.build_host = await self.build_hosts.start(machine.instance, machine.host, content)
+
     async def _switch_off(self, machine: Machine, limit_seconds: float) -> None:
         log.info("%s: power off", machine.instance.id)
         await machine.manager.stop_all(limit_seconds)
         if machine.boot is not None and not machine.boot.done():
             machine.boot.cancel()
             await asyncio.wait({machine.boot})
+        if machine.build_host is not None:
+            await machine.build_host.stop()
         root = f"{machine.host.root}"
         await asyncio.to_thread(end_marked, "SGLANG_FLEET_ROOT", root, 0.5)
         if machine.metadata is not None:

@@ -25,6 +25,8 @@ class Options:
     requests: int = 20
     keep: bool = False
     as_json: bool = False
+    bake: bool = False
+    """Whether images are baked for the deployment (the scenario `bake`), and not put together."""
     scenarios: tuple[str, ...] = ()
     """Names of scenarios to play once the deployment serves."""
     pace: PaceName = "full"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,7 @@ from rehearsal.cloud_config import EmulatorSettings
 
 FaultKind = Literal["down", "throttled", "slow"]
 Program = Literal["engine", "agent", "router", "discovery"]
+Action = Annotated[str, Field(pattern=r"^[a-z0-9-]+:[A-Za-z]+$")]
 SignalName = Literal["KILL", "STOP", "CONT", "TERM"]
 
 
@@ -103,6 +104,28 @@ class EnginesRestored(Order):
     """Machines made from now on have the usual engine."""
 
     path = "/engines-restored"
+
+
+class AwsDenied(Order):
+    """The AWS API denies these actions to everybody but the rehearsal; none again with an empty list."""
+
+    path = "/aws-denied"
+    actions: tuple[Action, ...]
+
+
+class HubFault(Order):
+    """The model hub spoils files (MODEL/FILE) or cuts their download; none again with empty lists."""
+
+    path = "/hub-fault"
+    corrupt: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+
+
+class NextBuildHosts(Order):
+    """Folders of build hosts started from now on hold only so much (sizes as tmpfs has them)."""
+
+    path = "/next-build-hosts"
+    small: dict[str, str]
 
 
 ORDERS: dict[str, type[Order]] = {order.path: order for order in Order.__subclasses__()}

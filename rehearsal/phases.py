@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rehearsal import cloud_process, in_service, leftovers, traffic
 from rehearsal.cdktf_output import Progress
@@ -32,6 +33,9 @@ from rehearsal.view import View
 from settings import naming
 from settings.model import Settings
 
+if TYPE_CHECKING:
+    from rehearsal.bake.preparation import Bakery
+
 SERVING_SECONDS: Mapping[str, float] = {"emulator": 90.0, "sglang": 240.0}
 ROUTER_VENV = REPOSITORY / ".cache" / "venvs" / "router"
 
@@ -46,7 +50,9 @@ class Rehearsal:
     report: Report
     view: View
     _environment: ToolEnvironment = field(default_factory=ToolEnvironment)
+    bakery: Bakery | None = None
     _tools: Tools | None = None
+    _configuration: Path = Path()
     _engine: EngineConfig = field(default_factory=EngineConfig)
     _before: frozenset[leftovers.Resource] = frozenset()
     _workers: tuple[str, ...] = ()
@@ -62,7 +68,8 @@ class Rehearsal:
         return Router(router_url(self.settings), self._api_key())
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[Phase]:
+    def phase(self, name: str) -> Iterator[Phase]:
+        """Show a phase while it runs, and report it."""
         with self.report.phase(name) as phase, self.view.phase(phase):
             yield phase
 
@@ -74,17 +81,33 @@ class Rehearsal:
             BusyError: another rehearsal runs.
             StepFailedError: an environment cannot be made.
         """
-        with self._phase("tools and host environments") as phase:
+        with self.phase("tools and host environments") as phase:
             stale = cloud_process.claim(self.work)
             clear(self.work)
             tools = self._tools = find_tools(os.environ)
-            configuration = write_terraform_configuration(self.work, tools, os.environ)
-            target = Target(self.options.environment, self.settings.region, self.overrides)
-            self._environment = tool_environment(target, self.work.cdktf_output, configuration, tools.terraform_name)
-            self._environment.write(self.work.environment_file)
+            self._configuration = write_terraform_configuration(self.work, tools, os.environ)
+            self._set_environment()
             self._install(phase)
+            if self.options.bake:
+                self._prepare_bakes(phase)
             self.report.terraform = f"{tools.terraform_name} {tools.terraform_version}"
             phase.detail = self.report.terraform + (f", {len(stale)} stale processes ended" if stale else "")
+
+    def _set_environment(self) -> None:
+        """Have the tools work on the settings as they are now."""
+        target = Target(self.options.environment, self.settings.region, self.overrides)
+        name = self._tools.terraform_name if self._tools is not None else ""
+        self._environment = tool_environment(target, self.work.cdktf_output, self._configuration, name)
+        self._environment.write(self.work.environment_file)
+
+    def _prepare_bakes(self, phase: Phase) -> None:
+        # Not above: they import the hub's client and what bakes with it, which no other rehearsal needs.
+        from rehearsal.bake.preparation import prepare_bakery  # noqa: PLC0415
+        from rehearsal.bake.requirements import check_all  # noqa: PLC0415
+
+        self.view.say(phase, "what bakes need")
+        check_all(os.environ, self.work.root)
+        self.bakery = prepare_bakery(self.settings, self.work)
 
     def _install(self, phase: Phase) -> None:
         self.view.say(phase, "environment of the router host")
@@ -102,17 +125,27 @@ class Rehearsal:
             self._engine = EngineConfig(emulator=dict(EMULATOR))
 
     def start_cloud(self) -> None:
-        """Bring up the emulated AWS, with the images that a bake would have left.
+        """Bring up the emulated AWS, with the images that a bake would have left, or with what it takes to bake them.
 
         Raises:
             StepFailedError: it does not come up.
         """
-        with self._phase("emulated AWS") as phase:
+        with self.phase("emulated AWS") as phase:
             venvs = {"router": ROUTER_VENV, "agent": Path(sys.prefix)}
             config = cloud_config(self.settings, venvs, self._engine)
+            if self.bakery is not None:
+                config = config.model_copy(update={"images": (), "build": self.bakery.config})
             cloud_process.start(self.work, config, keep=self.options.keep)
+            if self.bakery is not None:
+                self._bake_here(self.bakery)
             self._before = leftovers.take_inventory(self.settings.region)
             phase.detail = f"{len(config.images)} images, work folder {self.work.root}"
+
+    def _bake_here(self, bakery: Bakery) -> None:
+        from rehearsal.bake.scenario import bake_overrides  # noqa: PLC0415 - as in `_prepare_bakes`
+
+        self.overrides = {**self.overrides, **bake_overrides(self.settings.region, bakery)}
+        self._set_environment()
 
     def init(self) -> None:
         """`fleet init`: the state bucket and the API key. It synthesizes every stack on the way.
@@ -120,7 +153,7 @@ class Rehearsal:
         Raises:
             StepFailedError: it failed.
         """
-        with self._phase("fleet init") as phase:
+        with self.phase("fleet init") as phase:
             command = [sys.executable, "-m", "fleet", "init", "--yes", "--environment", str(self.options.environment)]
             progress = Progress.of([naming.STACK_STATE])
 
@@ -128,7 +161,7 @@ class Rehearsal:
                 progress.read(line)
                 self.view.stacks(phase, progress)
 
-            self._run("fleet init", [*command, "--output", str(self.work.cdktf_output)], self.work.log("init"), on_line)
+            self.run("fleet init", [*command, "--output", str(self.work.cdktf_output)], self.work.log("init"), on_line)
             self.report.applied(progress)
             phase.detail = "state bucket, API key"
 
@@ -138,7 +171,7 @@ class Rehearsal:
         Raises:
             StepFailedError: it failed.
         """
-        with self._phase("cdktf deploy") as phase:
+        with self.phase("cdktf deploy") as phase:
             names = stack_names(self.work.cdktf_output)
             self.report.applied(self._stacks(phase, "deploy", names))
             phase.detail = f"{sum(stack.applied for stack in self.report.stacks.values())} resources"
@@ -149,7 +182,7 @@ class Rehearsal:
         Raises:
             StepFailedError: they are not in time.
         """
-        with self._phase("router and workers in service") as phase:
+        with self.phase("router and workers in service") as phase:
             wanted, limit = expected_workers(self.settings), SERVING_SECONDS[self.options.engine]
             self._workers = in_service.wait_until_serving(
                 self.router, wanted, limit, lambda text: self.view.say(phase, text)
@@ -162,7 +195,7 @@ class Rehearsal:
         Raises:
             StepFailedError: one was not complete.
         """
-        with self._phase("completions through the router") as phase:
+        with self.phase("completions through the router") as phase:
             asks = traffic.plan_requests(models(self.settings), self.options.requests)
             client = traffic.make_client(self.router.url, self.router.api_key)
             self.report.answers = traffic.send_all(
@@ -183,7 +216,7 @@ class Rehearsal:
         """
         stage: Stage | None = None
         for name in self.options.scenarios:
-            with self._phase(f"scenario {name}") as phase:
+            with self.phase(f"scenario {name}") as phase:
                 stage = replace(stage or self._stage(), say=partial(self.view.say, phase))
                 result = play(SCENARIOS[name], stage)
                 tally = result.ledger.total
@@ -216,7 +249,7 @@ class Rehearsal:
     def _why(self) -> str:
         lines: list[str] = []
         command = [sys.executable, "-m", "fleet", "why", "--json", "--environment", str(self.options.environment)]
-        self._run("fleet why", command, self.work.log("why"), lines.append)
+        self.run("fleet why", command, self.work.log("why"), lines.append)
         return "".join(lines)
 
     def destroy(self) -> None:
@@ -225,7 +258,7 @@ class Rehearsal:
         Raises:
             StepFailedError: it failed.
         """
-        with self._phase("cdktf destroy") as phase:
+        with self.phase("cdktf destroy") as phase:
             names = stack_names(self.work.cdktf_output)
             self.report.destroyed(self._stacks(phase, "destroy", names))
             if self.settings.api_key_parameter:
@@ -238,7 +271,7 @@ class Rehearsal:
         Raises:
             StepFailedError: something is left.
         """
-        with self._phase("nothing left") as phase:
+        with self.phase("nothing left") as phase:
             self.report.leftovers = leftovers.left_behind(self._before, leftovers.take_inventory(self.settings.region))
             if self.report.leftovers:
                 names = ", ".join(str(resource) for resource in self.report.leftovers[:10])
@@ -263,12 +296,17 @@ class Rehearsal:
             self.view.stacks(phase, progress)
 
         options = ["*", "--auto-approve", "--skip-synth", "--skip-provider-lock", "--no-color"]
-        self._run(f"cdktf {verb}", [*self._cdktf(verb), *options], self.work.log(verb), on_line)
+        self.run(f"cdktf {verb}", [*self._cdktf(verb), *options], self.work.log(verb), on_line)
         if progress.unfinished:
             raise StepFailedError(f"cdktf {verb} said nothing of {', '.join(progress.unfinished)}", self.work.log(verb))
         return progress
 
-    def _run(self, name: str, command: list[str], log: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
+    def run(self, name: str, command: list[str], log: Path, on_line: Callable[[str], None] = lambda _: None) -> None:
+        """Run a command in the tools' environment.
+
+        Raises:
+            StepFailedError: it failed.
+        """
         runner = CommandRunner(REPOSITORY, self._environment.over(os.environ), str(self.work.root))
         runner.run(name, command, log, on_line)
 
@@ -281,7 +319,8 @@ def stack_names(output: Path) -> tuple[str, ...]:
 
 def clear(work: WorkFolder) -> None:
     """Remove what an earlier rehearsal wrote: its cloud is gone, so its state describes nothing."""
-    for folder in (work.machines, work.logs, work.cdktf_output, work.provider_mirror):
+    of_bakes = (work.bakery, work.bakes, work.build_hosts, work.images)
+    for folder in (work.machines, work.logs, work.cdktf_output, work.provider_mirror, *of_bakes):
         shutil.rmtree(folder, ignore_errors=True)
     for state in work.root.glob("terraform.*.tfstate*"):
         state.unlink()

@@ -34,6 +34,8 @@ API_PORT = 4566
 API_URL = f"http://{API_ADDRESS}:{API_PORT}"
 CONTROL_PORT = 4567
 CONTROL_URL = f"http://{API_ADDRESS}:{CONTROL_PORT}"
+HUB_PORT = 4568
+HUB_URL = f"http://{API_ADDRESS}:{HUB_PORT}"
 METADATA_PORT = 1338
 
 ACCOUNT_ID = "123456789012"  # moto's default account
@@ -86,6 +88,26 @@ class WorkFolder:
     def machines(self) -> Path:
         """One root folder per emulated instance."""
         return self.root / "machines"
+
+    @property
+    def images(self) -> Path:
+        """Content of the images that were baked, one folder for each."""
+        return self.root / "images"
+
+    @property
+    def bakery(self) -> Path:
+        """What bakes are rehearsed with: model, packages, engine, site file."""
+        return self.root / "bakery"
+
+    @property
+    def bakes(self) -> Path:
+        """Logs, manifests and SBOMs of `fleet bake`."""
+        return self.root / "bakes"
+
+    @property
+    def build_hosts(self) -> Path:
+        """What build hosts need besides their root folders."""
+        return self.root / "build-hosts"
 
     @property
     def logs(self) -> Path:

@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Protocol
 
 from rich.table import Table
 
 from rehearsal.cdktf_output import Counts, Progress
 from rehearsal.leftovers import Resource
-from rehearsal.scenarios.runner import Result
 from rehearsal.traffic import Answer
+
+
+class Shown(Protocol):
+    """What a scenario showed."""
+
+    def as_json(self) -> dict[str, object]:
+        """For scripts."""
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Report:
     stacks: dict[str, Stack] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     cache_hit_tokens: int = 0
-    scenarios: list[Result] = field(default_factory=list)
+    scenarios: list[Shown] = field(default_factory=list)
     leftovers: tuple[Resource, ...] = ()
     processes_left: tuple[int, ...] = ()
     _started: float = field(default_factory=time.monotonic)

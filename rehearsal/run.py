@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,6 +24,9 @@ from rehearsal.tools import MissingToolError
 from rehearsal.view import View
 from settings.errors import SettingsError
 from settings.load import load_settings
+
+if TYPE_CHECKING:
+    from rehearsal.bake.scenario import BakeResult, BakeScenario
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -69,15 +73,20 @@ def _steps(rehearsal: Rehearsal, console: Console) -> int:
     try:
         rehearsal.prepare()
         rehearsal.start_cloud()
+        bakes = _bakes(rehearsal)
         rehearsal.init()
         rehearsal.deploy()
         rehearsal.wait()
         rehearsal.send()
+        if bakes is not None:
+            _report(bakes.look(), rehearsal, console)
         rehearsal.play(lambda result: console.print(result.show()))
         if rehearsal.options.keep:
             _show_kept(rehearsal, console)
             return PASSED if rehearsal.report.passed else FAILED
         rehearsal.destroy()
+        if bakes is not None:
+            bakes.prune()
         rehearsal.check_empty()
     except StepFailedError as error:
         _show_failure(console, error)
@@ -87,6 +96,27 @@ def _steps(rehearsal: Rehearsal, console: Console) -> int:
             _clean_up(rehearsal.work, console)
         return FAILED
     return PASSED if rehearsal.report.passed else FAILED
+
+
+def _bakes(rehearsal: Rehearsal) -> BakeScenario | None:
+    """The scenario `bake`, when it is played, with its images baked.
+
+    Raises:
+        StepFailedError: a bake failed.
+    """
+    if rehearsal.bakery is None:
+        return None
+    from rehearsal.bake.scenario import BakeScenario  # noqa: PLC0415 - imports the hub's client
+
+    bakes = BakeScenario(rehearsal, rehearsal.bakery)
+    bakes.bake()
+    bakes.bake_again()
+    return bakes
+
+
+def _report(result: BakeResult, rehearsal: Rehearsal, console: Console) -> None:
+    rehearsal.report.scenarios.append(result)
+    console.print(result.show())
 
 
 def _show_failure(console: Console, error: StepFailedError) -> None:

@@ -58,6 +58,7 @@ Name = Annotated[
     StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,18}[a-z0-9]$"),
     Field(json_schema_extra={"x-form": "use 2 to 20 lower-case letters, digits and dashes, a letter first"}),
 ]
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 AmiId = Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$"), Field(examples=["ami-0abcdef1234567890"])]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from settings.bake import BakeSettings
 from settings.base import Name, Section
 from settings.network import AccessSettings, LogSettings, NetworkSettings, StateSettings
 from settings.router import RouterSettings
@@ -29,6 +30,7 @@ class Settings(Section):
     logs: LogSettings = Field(default=LogSettings(), description="Logs and metrics.")
     access: AccessSettings = Field(default=AccessSettings(), description="Who may reach the router.")
     router: RouterSettings = Field(default=RouterSettings(), description="The router.")
+    bake: BakeSettings = Field(default=BakeSettings(), description="How images are made.")
     workers: Annotated[tuple[WorkerPool, ...], Field(min_length=1)] = Field(
         default=(WorkerPool(),), description="Pools of workers; the first one is what the short override keys address."
     )

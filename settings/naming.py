@@ -45,6 +45,21 @@ def image_parameter(settings: Settings, stack: str) -> str:
     return f"/sglang-fleet/{settings.name}/image/{stack}"
 
 
+# Tags of an image and of its snapshots, as a bake sets them. None names a deployment: several may use one image.
+TAG_IMAGE_ROLE = "sglang-fleet:role"
+TAG_IMAGE_KEY = "sglang-fleet:content-key"
+TAG_IMAGE_ARCHITECTURE = "sglang-fleet:architecture"
+TAG_IMAGE_MODEL = "sglang-fleet:model"
+TAG_IMAGE_MODEL_REVISION = "sglang-fleet:model-revision"
+TAG_IMAGE_ENGINE = "sglang-fleet:engine"
+# Of what a bake makes for its own time only; its value is the bake's, so that an interrupted one can be swept up.
+TAG_BAKE = "sglang-fleet:bake"
+
+# Values of TAG_IMAGE_ROLE.
+IMAGE_ROLE_ROUTER = "router"
+IMAGE_ROLE_WORKER = "worker"
+
+
 def model_directory_name(model_id: str) -> str:
     """Folder of a model below the models directory: the id without its organisation."""
     return model_id.rsplit("/", 1)[-1]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from settings.base import Address, AmiId, Port, Seconds, Section
+from settings.base import Address, AmiId, InstanceType, Port, Seconds, Section
 
 ParameterName = Annotated[
     str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]{1,1010}$"), Field(examples=["/sglang-fleet/sglang/image/router"])
@@ -33,6 +33,11 @@ class ImageSettings(Section):
         default=None, description="Processor architecture of the image; default: that of the instance type."
     )
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the settings say which image it is: then no bake here makes it, and its content is the user's."""
+        return self.ami is not None or self.ssm_parameter is not None
+
 
 class VolumeSettings(Section):
     """A gp3 root volume, always encrypted."""
@@ -44,10 +49,6 @@ class VolumeSettings(Section):
     # Provider 5.100.0 rejects more than 1000 in a launch template although EC2 allows 2000.
     throughput_mib: Annotated[int, Field(ge=125, le=1000)] = Field(
         default=125, description="Provisioned throughput, MiB/s."
-    )
-    initialization_rate_mib: Annotated[int, Field(ge=100, le=300)] | None = Field(
-        default=None,
-        description="Rate in MiB/s at which blocks are read from the image's snapshot ahead of use (charged).",
     )
 
 
@@ -68,7 +69,7 @@ class RouterSettings(Section):
     count: Annotated[int, Field(ge=1, le=6)] = Field(
         default=1, description="Router hosts; from 2 on, behind a network load balancer that owns the address."
     )
-    instance_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] = Field(
+    instance_type: InstanceType = Field(
         default="c7i.large", description="Instance type of a router host; no GPU needed."
     )
     image: ImageSettings = Field(default=ImageSettings(), description="Machine image of the router host.")

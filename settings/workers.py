@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from settings.base import Name, Port, Seconds, Section
+from settings.base import InstanceType, Name, Port, Seconds, Section
 from settings.engine_arguments import EngineArguments
 from settings.router import ImageSettings, VolumeSettings
 
-InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 Revision = Annotated[
     str,
@@ -22,14 +21,36 @@ HeartbeatSeconds = Annotated[int, Field(ge=30, le=7200)]  # EC2 Auto Scaling API
 
 
 class WorkerVolumeSettings(VolumeSettings):
-    """A worker's root volume: room for a model, and as fast as Terraform's provider lets a gp3 volume be."""
+    """A worker's root volume: operating system, engine and caches."""
 
-    size_gib: Annotated[int, Field(ge=8, le=16384)] = Field(default=150, description="Size in GiB.")
+    # The base image's four CUDA toolkits take some 10 GB each (https://github.com/guardian/amigo/pull/1828), the
+    # engine's environment some 15 GB.
+    size_gib: Annotated[int, Field(ge=8, le=16384)] = Field(default=100, description="Size in GiB.")
+    throughput_mib: Annotated[int, Field(ge=125, le=1000)] = Field(
+        default=500, description="Provisioned throughput, MiB/s."
+    )
+
+
+class ModelVolumeSettings(Section):
+    """The volume with the weights, from a snapshot of its own: gp3, encrypted, read-only on the host."""
+
+    enabled: bool = Field(
+        default=True, description="False for an own image (image.ami) that has its model on the root volume."
+    )
+    size_gib: Annotated[int, Field(ge=8, le=16384)] | None = Field(
+        default=None, description="Size in GiB; default: chosen by the bake from the size of the model's files."
+    )
     iops: Annotated[int, Field(ge=3000, le=16000)] = Field(
         default=4000, description="Provisioned operations per second."
     )
+    # Provider 5.100.0 rejects more than 1000 in a launch template although EC2 allows 2000.
     throughput_mib: Annotated[int, Field(ge=125, le=1000)] = Field(
         default=1000, description="Provisioned throughput, MiB/s."
+    )
+    # Charged by the size of the snapshot and the rate, once per volume made: 0.0036 USD per GiB at 300 MiB/s.
+    initialization_rate_mib: Annotated[int, Field(ge=100, le=300)] | None = Field(
+        default=None,
+        description="Rate in MiB/s at which the weights are read from the snapshot ahead of use (charged).",
     )
 
 
@@ -106,8 +127,9 @@ class WorkerPool(Section):
     port: Port = Field(default=30000, description="Port of the engine, reachable from the router only.")
     image: ImageSettings = Field(default=ImageSettings(), description="Machine image of the workers.")
     volume: WorkerVolumeSettings = Field(
-        default=WorkerVolumeSettings(), description="Root volume with model and caches."
+        default=WorkerVolumeSettings(), description="Root volume with engine and caches."
     )
+    model_volume: ModelVolumeSettings = Field(default=ModelVolumeSettings(), description="Volume with the weights.")
     warm_pool: WarmPoolSettings = Field(default=WarmPoolSettings(), description="Warm pool.")
     spot: SpotSettings = Field(default=SpotSettings(), description="Spot capacity.")
     scaling: ScalingSettings = Field(default=ScalingSettings(), description="Scaling.")

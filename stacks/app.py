@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settings import naming
+from settings.catalogue import host_architecture
+from settings.engine_catalogue import engine_catalogue
 from settings.subnets import private_blocks, public_blocks
 from stacks.base import Deployment
-from stacks.hosts import HostImage, HostVolume
+from stacks.hosts import MODEL_DEVICE, HostVolume, ModelVolume
+from stacks.images import HostImage, ImageTag
 from stacks.logs import LogGroup, LogsInputs, LogsStack, PoolOnDashboard
 from stacks.network import NetworkInputs, NetworkStack, Zone
 from stacks.node_configs import router_node, worker_node
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from cdktf import App
 
     from settings.model import Settings
-    from settings.router import ImageSettings, VolumeSettings
+    from settings.router import VolumeSettings
     from settings.workers import WorkerPool
     from stacks.base import FleetStack
     from stacks.logs import LogsOutputs
@@ -96,7 +99,7 @@ def _router_inputs(
         port=router.port,
         count=router.count,
         instance_type=router.instance_type,
-        image=_image(settings, router.image, naming.STACK_ROUTER),
+        image=_router_image(settings),
         volume=_volume(router.volume),
         allowed_cidrs=tuple(str(cidr) for cidr in settings.access.allowed_cidrs),
         tls_secret_arns=(tls.certificate_secret, tls.key_secret) if tls else (),
@@ -116,8 +119,9 @@ def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> Work
         life_cycle=node.worker.life_cycle,
         group_name=naming.worker_group(settings, pool),
         instance_type=pool.instance_type,
-        image=_image(settings, pool.image, naming.workers_stack(pool.name)),
+        image=_worker_image(settings, pool),
         volume=_volume(pool.volume),
+        model_volume=_model_volume(pool),
         sizes=(pool.min_size, pool.initial_size, pool.max_size),
         warm_pool=pool.warm_pool,
         spot=_spot(pool),
@@ -129,12 +133,50 @@ def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> Work
     )
 
 
-def _image(settings: Settings, image: ImageSettings, stack: str) -> HostImage:
-    return HostImage(image.ami, image.ssm_parameter or naming.image_parameter(settings, stack))
+def _router_image(settings: Settings) -> HostImage:
+    router = settings.router
+    return HostImage(
+        section="router.image",
+        ami=router.image.ami,
+        ssm_parameter=router.image.ssm_parameter or naming.image_parameter(settings, naming.STACK_ROUTER),
+        is_own_parameter=router.image.ssm_parameter is not None,
+        instance_type=router.instance_type,
+        architecture=host_architecture(router.instance_type),
+        tags=(ImageTag(naming.TAG_IMAGE_ROLE, naming.IMAGE_ROLE_ROUTER, "the role"),),
+    )
+
+
+def _worker_image(settings: Settings, pool: WorkerPool) -> HostImage:
+    stack = naming.workers_stack(pool.name)
+    tags = [
+        ImageTag(naming.TAG_IMAGE_ROLE, naming.IMAGE_ROLE_WORKER, "the role"),
+        ImageTag(naming.TAG_IMAGE_MODEL, pool.model_id, "the model"),
+        # The pool's server arguments are checked against this release.
+        ImageTag(naming.TAG_IMAGE_ENGINE, engine_catalogue().version, "SGLang", optional=True),
+    ]
+    if pool.model_revision:
+        tags.append(ImageTag(naming.TAG_IMAGE_MODEL_REVISION, pool.model_revision, "the model's revision"))
+    return HostImage(
+        section=f"workers[{settings.workers.index(pool)}].image",
+        ami=pool.image.ami,
+        ssm_parameter=pool.image.ssm_parameter or naming.image_parameter(settings, stack),
+        is_own_parameter=pool.image.ssm_parameter is not None,
+        instance_type=pool.instance_type,
+        architecture=host_architecture(pool.instance_type),
+        tags=tuple(tags),
+        model_device=MODEL_DEVICE if pool.model_volume.enabled else None,
+    )
 
 
 def _volume(volume: VolumeSettings) -> HostVolume:
-    return HostVolume(volume.size_gib, volume.iops, volume.throughput_mib, volume.initialization_rate_mib)
+    return HostVolume(volume.size_gib, volume.iops, volume.throughput_mib)
+
+
+def _model_volume(pool: WorkerPool) -> ModelVolume | None:
+    volume = pool.model_volume
+    if not volume.enabled:
+        return None
+    return ModelVolume(volume.size_gib, volume.iops, volume.throughput_mib, volume.initialization_rate_mib)
 
 
 def _spot(pool: WorkerPool) -> SpotPlan | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
-from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 
@@ -19,30 +18,26 @@ if TYPE_CHECKING:
     from stacks.base import FleetStack
     from user_data.node_config import NodeConfig
 
-# The root device of Ubuntu images, which the bake starts from.
+# The root device of Ubuntu images, which the bake starts from, and the device of the volume that it puts the model on.
 ROOT_DEVICE = "/dev/sda1"
+MODEL_DEVICE = "/dev/sdf"
 METADATA_HOP_LIMIT = 1  # the programs run on the host itself; a container or a proxy must not reach the credentials
 
 
 @dataclass(frozen=True)
-class HostImage:
-    """Where the image id comes from: given, or read from the SSM parameter that a bake writes."""
+class HostVolume:
+    """Root volume: gp3, encrypted. Size in GiB, throughput in MiB/s."""
 
-    ami: str | None
-    ssm_parameter: str
-
-    def resolve(self, stack: FleetStack) -> str:
-        """The image id; with a parameter, Terraform reads it at plan time, so that a new image shows in the plan."""
-        if self.ami:
-            return self.ami
-        return DataAwsSsmParameter(stack, "image", name=self.ssm_parameter).insecure_value
+    size_gib: int
+    iops: int
+    throughput_mib: int
 
 
 @dataclass(frozen=True)
-class HostVolume:
-    """Root volume: gp3, encrypted. Sizes in GiB, throughput and initialization rate in MiB/s."""
+class ModelVolume:
+    """Volume with the weights: gp3, encrypted, of the snapshot that the image names, which gives its default size."""
 
-    size_gib: int
+    size_gib: int | None
     iops: int
     throughput_mib: int
     initialization_rate_mib: int | None

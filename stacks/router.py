@@ -14,7 +14,6 @@ from stacks.base import Deployment, FleetStack
 from stacks.hosts import (
     METADATA_HOP_LIMIT,
     Account,
-    HostImage,
     HostVolume,
     encoded_user_data,
     host_security_group,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from cdktf_cdktf_provider_aws.security_group import SecurityGroup
     from constructs import Construct
 
+    from stacks.images import HostImage
     from stacks.logs import LogsOutputs
     from stacks.network import NetworkOutputs
     from user_data.node_config import NodeConfig

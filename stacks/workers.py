@@ -37,19 +37,29 @@ from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurity
 
 from settings.naming import workers_stack
 from stacks.base import FleetStack
-from stacks.hosts import METADATA_HOP_LIMIT, ROOT_DEVICE, Account, encoded_user_data, host_security_group
+from stacks.hosts import (
+    METADATA_HOP_LIMIT,
+    MODEL_DEVICE,
+    ROOT_DEVICE,
+    Account,
+    encoded_user_data,
+    host_security_group,
+)
 from stacks.iam import SESSION_MANAGER, Statement, instance_profile, read_parameter, write_logs, write_metrics
 from stacks.scaling import PoolScaling, ScalingPlan
 from user_data.node_config import TAG_ENGINE_PORT, TAG_MODEL, TAG_POOL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
     from cdktf_cdktf_provider_aws.security_group import SecurityGroup
     from constructs import Construct
 
     from settings.workers import WarmPoolSettings
     from stacks.base import Deployment
-    from stacks.hosts import HostImage, HostVolume
+    from stacks.hosts import HostVolume, ModelVolume
+    from stacks.images import HostImage
     from stacks.logs import LogsOutputs
     from stacks.network import NetworkOutputs
     from stacks.router import RouterOutputs
@@ -89,6 +99,7 @@ class WorkersInputs:
     instance_type: str
     image: HostImage
     volume: HostVolume
+    model_volume: ModelVolume | None
     sizes: tuple[int, int, int]  # least, at the first apply, most
     warm_pool: WarmPoolSettings
     spot: SpotPlan | None
@@ -195,7 +206,7 @@ class WorkersStack(FleetStack):
                     associate_public_ip_address="false", delete_on_termination="true", security_groups=[group.id]
                 )
             ],
-            block_device_mappings=[self._root_volume()],
+            block_device_mappings=[self._root_volume(), *self._model_volume()],
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled",
                 http_tokens="required",
@@ -220,11 +231,25 @@ class WorkersStack(FleetStack):
                 volume_size=volume.size_gib,
                 iops=volume.iops,
                 throughput=volume.throughput_mib,
-                volume_initialization_rate=volume.initialization_rate_mib,
                 encrypted="true",
                 delete_on_termination="true",
             ),
         )
+
+    def _model_volume(self) -> Iterator[LaunchTemplateBlockDeviceMappings]:
+        """Names no snapshot: the image's own mapping of the device does, and only what is set here replaces it."""
+        volume = self._inputs.model_volume
+        if volume:
+            ebs = LaunchTemplateBlockDeviceMappingsEbs(
+                volume_type="gp3",
+                volume_size=volume.size_gib,
+                iops=volume.iops,
+                throughput=volume.throughput_mib,
+                volume_initialization_rate=volume.initialization_rate_mib,
+                encrypted="true",
+                delete_on_termination="true",
+            )
+            yield LaunchTemplateBlockDeviceMappings(device_name=MODEL_DEVICE, ebs=ebs)
 
     def _group(self, template: LaunchTemplate) -> AutoscalingGroup:
         least, first, most = self._inputs.sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,7 @@ GROUPS = {
     "tests/rehearsal/test_real_sglang.py": "real SGLang",
     "tests/rehearsal/engine/test_conformance.py": "real SGLang",
     "tests/rehearsal/engine/test_real_engine.py": "real SGLang",
+    "tests/rehearsal/test_bake.py": "bakes",
 }
 
 # Whatever the person running the tests has set must neither change a result nor be used.
@@ -31,6 +33,8 @@ FOREIGN = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "CDKTF_CONTEXT_JSON",
     "SGLANG_FLEET_ROOT",
+    "SGLANG_FLEET_BAKE_SITE",
+    "PACKER",
 )
 MADE_UP = {
     "AWS_ACCESS_KEY_ID": "AKIAMADEUPFORTESTS",
@@ -45,6 +49,8 @@ def pytest_configure() -> None:
     for name in FOREIGN:
         os.environ.pop(name, None)
     os.environ.update(MADE_UP)
+    # A job in the background of a script starts with ctrl-C ignored, and so would everything that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # No deadline: two cores are shared with whatever else runs. Derandomized: a red test is red for everybody.
     settings.register_profile("repository", deadline=None, derandomize=True)
     settings.load_profile("repository")

@@ -37,7 +37,7 @@ def section(category: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_categories_are_the_places_where_things_run() -> None:
-    assert list(PIPFILE) == ["packages", "dev-packages", "router", "agent", "worker", "audit", "worker-cpu"]
+    assert list(PIPFILE) == ["packages", "dev-packages", "router", "agent", "worker", "model", "audit", "worker-cpu"]
 
 
 @pytest.mark.parametrize("category", PIPFILE)
@@ -122,7 +122,9 @@ def test_two_categories_that_disagree_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_category_says_which_there_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert venv_from_lock.main(["routers", str(tmp_path / "venv")]) == 1
-    assert "no category 'routers'; it has agent, audit, default, develop, router, worker" in capsys.readouterr().err
+    assert (
+        "no category 'routers'; it has agent, audit, default, develop, model, router, worker" in capsys.readouterr().err
+    )
 
 
 def test_an_up_to_date_environment_is_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ supervisor asks of the emulated EC2 does not go through the API at all.
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 import time
@@ -17,13 +16,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from rehearsal.emulated_aws.calls import service_of
 from rehearsal.orders import AwsFault
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REHEARSAL_AGENT = "md/sglang-fleet-rehearsal"
-SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")  # Signature Version 4: the credential scope
+
+
+def of_rehearsal(environ: WSGIEnvironment) -> bool:
+    """Whether the rehearsal itself asks."""
+    return REHEARSAL_AGENT in environ.get("HTTP_USER_AGENT", "")
 
 
 class NoAnswerError(ConnectionAbortedError):
@@ -111,8 +115,7 @@ def _hang_up(connection: socket.socket) -> None:
 
 
 def _throttle(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    scope = SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    error = throttling(scope[1] if scope else "", environ.get("CONTENT_TYPE", ""))
+    error = throttling(service_of(environ), environ.get("CONTENT_TYPE", ""))
     body = error.body.encode()
     headers = [("Content-Type", error.content_type), ("Content-Length", str(len(body)))]
     start_response(f"{error.status.value} {error.status.phrase}", headers)

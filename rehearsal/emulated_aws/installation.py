@@ -6,6 +6,7 @@ from functools import cache
 
 from rehearsal.emulated_aws import (
     addresses,
+    images,
     instances,
     monitoring,
     nat,
@@ -24,6 +25,7 @@ from rehearsal.emulated_aws import (
 def install_extensions() -> None:
     """Apply every extension to moto's classes, before the server answers its first request."""
     addresses.install()
+    images.install()
     instances.install()
     monitoring.install()
     nat.install()

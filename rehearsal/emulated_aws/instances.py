@@ -2,7 +2,7 @@
 
 What moto 5.2.5 does instead: an interface without a public address reports an empty association, which Terraform takes
 for a public address (and would replace the router); security groups given for an interface are not the instance's;
-throughput and IOPS of volumes made at launch are dropped.
+throughput and IOPS of volumes made at launch are dropped; so is what the image says of its volumes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,39 @@ from moto.ec2.models.instances import Instance, InstanceBackend, Reservation
 from moto.ec2.responses.instances import InstanceResponse
 
 from rehearsal.emulated_aws.extension import extend
+from rehearsal.emulated_aws.images import disks_of
+
+
+def is_made(instance: Instance) -> bool:
+    """Whether an instance has all it was launched with: moto lists it before, and gives it its volumes last."""
+    return getattr(instance, "rehearsal_made", False)
 
 
 def _association(self: NetworkInterface) -> dict[str, Any] | None:
     return _moto_association(self) if self.public_ip else None
 
 
-def _volume_settings(backend: InstanceBackend, arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is asked for each device, in the request or in its launch template."""
-    mappings = arguments.get("block_device_mappings")
-    if not mappings and arguments.get("launch_template"):
+def _mappings(backend: InstanceBackend, image_id: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """The volumes to make: what the request or its launch template says of a device goes before what the image says.
+
+    (EC2 user guide, "Block device mappings for volumes on Amazon EC2 instances".)
+    """
+    mappings: list[dict[str, Any]] = arguments.get("block_device_mappings") or []
+    image = image_id
+    if arguments.get("launch_template"):
         template = backend._get_template_from_args(arguments["launch_template"])  # noqa: SLF001
-        mappings = template.data.get("BlockDeviceMappings")
-    return {mapping["DeviceName"]: mapping.get("Ebs", {}) for mapping in mappings or []}
+        mappings = mappings or template.data.get("BlockDeviceMappings") or []
+        image = image or template.image_id
+    ami = backend.amis.get(image)  # type: ignore[attr-defined]
+    described = disks_of(ami) if ami is not None else []
+    of_image = {mapping["DeviceName"]: mapping["Ebs"] for mapping in described}
+    asked = {mapping["DeviceName"]: _given(mapping) for mapping in mappings}
+    devices = {**of_image, **asked}
+    return [{"DeviceName": name, "Ebs": {**of_image.get(name, {}), **asked.get(name, {})}} for name in devices]
+
+
+def _given(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.get("Ebs", {}).items() if value is not None}
 
 
 def _complete(instance: Instance, settings: dict[str, dict[str, Any]]) -> None:
@@ -49,11 +69,15 @@ def _parse_block_device_mapping(self: InstanceResponse) -> list[dict[str, Any]]:
     return mappings
 
 
-def _run_instances(self: InstanceBackend, *arguments: Any, **named: Any) -> Reservation:  # noqa: ANN401 - handed through
-    settings = _volume_settings(self, named)
-    reservation = _moto_run_instances(self, *arguments, **named)
+def _run_instances(self: InstanceBackend, image_id: str, *arguments: Any, **named: Any) -> Reservation:  # noqa: ANN401
+    mappings = _mappings(self, image_id, named)
+    settings = {mapping["DeviceName"]: mapping["Ebs"] for mapping in mappings}
+    if mappings:
+        named = {**named, "block_device_mappings": mappings}
+    reservation = _moto_run_instances(self, image_id, *arguments, **named)
     for instance in reservation.instances:
         _complete(instance, settings)
+        setattr(instance, "rehearsal_made", True)  # noqa: B010 - moto's class does not declare it
     return reservation
 
 

@@ -14,6 +14,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import Instance as MotoInstance
 from moto.iam.models import iam_backends
 
+from rehearsal.emulated_aws.instances import is_made
 from rehearsal.emulated_aws.market import Notices
 from rehearsal.emulated_aws.scaling_groups import WORLD, target_states
 from rehearsal.places import ACCOUNT_ID
@@ -54,6 +55,8 @@ class Instance:
     terminate_on_shutdown: bool
     target_state: str | None = None  # of its Auto Scaling group
     notices: Notices | None = None  # what EC2 told it about an interruption
+    authorized_key: str | None = None  # what a fresh instance gets of the key pair it was launched with
+    devices: tuple[str, ...] = ()  # of its volumes, the root's first
     tags: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -71,6 +74,20 @@ def _profile(attached: dict[str, str] | None) -> Profile | None:
     if found is None:
         return None
     return Profile(found.arn, found.id, found.roles[0].name if found.roles else None)
+
+
+def _authorized_key(instance: MotoInstance) -> str | None:
+    """Public key and name of the key pair, as instance metadata gives them (public-keys/0/openssh-key)."""
+    pair = instance.ec2_backend.key_pairs.get(instance.key_name)
+    if pair is None:
+        return None
+    kind, material, *_ = pair.public_key.split()
+    return f"{kind} {material} {pair.key_name}"
+
+
+def _devices(instance: MotoInstance) -> tuple[str, ...]:
+    root = str(instance.root_device_name)
+    return (root, *sorted(str(device) for device, _ in list(instance.get_block_device_mapping) if device != root))
 
 
 def _user_data(raw: Base64EncodedString | None) -> bytes | None:
@@ -102,6 +119,8 @@ def _record(instance: MotoInstance, region: str, target_state: str | None) -> In
         terminate_on_shutdown=instance.instance_initiated_shutdown_behavior == "terminate",
         target_state=target_state,
         notices=WORLD.market.notices.get(instance.id),
+        authorized_key=_authorized_key(instance),
+        devices=_devices(instance),
         tags={str(tag["key"]): str(tag["value"]) for tag in instance.get_tags()},
     )
 
@@ -109,13 +128,13 @@ def _record(instance: MotoInstance, region: str, target_state: str | None) -> In
 def instances(region: str) -> tuple[Instance, ...]:
     """Every instance of a region that is not terminated.
 
-    An instance appears when moto has finished making it, and not while it is being made: `nics` is filled last.
+    An instance appears when it has been made, and not while it is being made.
     """
     backend = ec2_backends[ACCOUNT_ID][region]
     known = [
         instance for reservation in list(backend.reservations.values()) for instance in list(reservation.instances)
     ]
-    alive = [instance for instance in known if instance.state != "terminated" and instance.nics]
+    alive = [instance for instance in known if instance.state != "terminated" and is_made(instance)]
     targets = target_states(region)
     return tuple(_record(instance, region, targets.get(instance.id)) for instance in alive)
 

@@ -6,11 +6,13 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ssm.models import ssm_backends
 
-from rehearsal.cloud_config import CloudConfig, ImageConfig
+from rehearsal.cloud_config import MODEL_DEVICE, BaseImageConfig, CloudConfig, ImageConfig
+from rehearsal.emulated_aws.base_images import ROOT_DEVICE, make_subnet, publish_base_images, store_token
+from rehearsal.emulated_aws.images import Disk, describe_disks
 from rehearsal.places import ACCOUNT_ID
 
-TAG_ROLE = "sglang-fleet:role"
-ROOT_DEVICE = "/dev/sda1"
+ROOT_DISK = Disk(ROOT_DEVICE, 30)
+MODEL_DISK = Disk(MODEL_DEVICE, 8)
 
 
 def _register(backend: EC2Backend, image: ImageConfig, name: str) -> Ami:
@@ -24,7 +26,9 @@ def _register(backend: EC2Backend, image: ImageConfig, name: str) -> Ami:
     ami.virtualization_type = "hvm"
     ami.root_device_name = ROOT_DEVICE
     ami.root_device_type = "ebs"
-    ami.add_tags({TAG_ROLE: image.role, "Name": name})
+    ami.add_tags({**image.tags, "Name": name})
+    disks = [ROOT_DISK, MODEL_DISK] if image.role == "worker" else [ROOT_DISK]
+    describe_disks(ami, disks, f"Made for {ami.id}")
     return ami
 
 
@@ -44,14 +48,18 @@ def _record(region: str, parameter: str, ami_id: str) -> None:
     )
 
 
-def seed(config: CloudConfig) -> dict[str, ImageConfig]:
-    """Register every image and record its id in SSM.
+def seed(config: CloudConfig) -> dict[str, ImageConfig | BaseImageConfig]:
+    """Register every image and record its id in SSM. Where bakes are played, base images and a subnet for them too.
 
     Returns:
         Which image each id stands for.
     """
     backend = ec2_backends[ACCOUNT_ID][config.region]
-    images = {}
+    images: dict[str, ImageConfig | BaseImageConfig] = {}
+    if config.build is not None:
+        images |= publish_base_images(config.region, config.build)
+        make_subnet(config.region, config.build)
+        store_token(config.region, config.build)
     for number, image in enumerate(config.images):
         ami = _register(backend, image, f"rehearsal-{image.role}-{number}")
         images[ami.id] = image

@@ -14,7 +14,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
-from rehearsal.emulated_aws.faults import ApiFaults
+from rehearsal.emulated_aws.calls import Calls
+from rehearsal.emulated_aws.faults import ApiFaults, of_rehearsal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -61,13 +62,14 @@ def one_at_a_time(application: WSGIApplication) -> WSGIApplication:
 class ApiServer:
     """The emulated AWS API, answering in threads of its own."""
 
-    def __init__(self, host: str, port: int, faults: ApiFaults | None = None) -> None:
-        """Bind the address; whoever holds `faults` can make the API fail.
+    def __init__(self, host: str, port: int, faults: ApiFaults | None = None, calls: Calls | None = None) -> None:
+        """Bind the address; whoever holds `faults` can make the API fail, with `calls` deny actions and count them.
 
         Raises:
             OSError: the address is in use.
         """
         application = one_at_a_time(DomainDispatcherApplication(_application))
+        application = (calls or Calls()).around(application, of_rehearsal)
         self._server: BaseWSGIServer = make_server(
             host,
             port,

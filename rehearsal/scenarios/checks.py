@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ def exactly(name: str, wanted: object, seen: object) -> Check:
 def holds(name: str, *, seen: bool) -> Check:
     """Something that must be so."""
     return Check(name, "yes", "yes" if seen else "no", seen)
+
+
+def checks_table(name: str, title: str, checks: Sequence[Check], seconds: float) -> Table:
+    """The checks of a scenario, for people."""
+    verdict = "[bold green]PASS[/]" if all(check.passed for check in checks) else "[bold red]FAIL[/]"
+    table = Table(title=f"{name}: {title} {verdict} in {seconds:.0f} s", title_justify="left")
+    for column in ("check", "wanted", "seen", "result"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        result = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
+        table.add_row(escape(check.name), escape(check.wanted), escape(check.seen), result)
+    return table
 
 
 def told(name: str, seen: str) -> Check:

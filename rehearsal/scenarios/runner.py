@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from rehearsal.faults import engine_ledgers
-from rehearsal.scenarios.checks import Check, at_least, exactly
+from rehearsal.scenarios.checks import Check, at_least, checks_table, exactly
 from rehearsal.scenarios.ledger import Ledger, account
 from rehearsal.scenarios.load import Load
 from rehearsal.scenarios.measures import first_byte_percentiles
@@ -49,14 +48,7 @@ class Result:
 
     def show(self) -> RenderableType:
         """For people: the checks, then the ledger."""
-        verdict = "[bold green]PASS[/]" if self.passed else "[bold red]FAIL[/]"
-        title = f"{self.scenario.name}: {self.scenario.title} {verdict} in {self.seconds:.0f} s"
-        table = Table(title=title, title_justify="left")
-        for name in ("check", "wanted", "seen", "result"):
-            table.add_column(name, overflow="fold")
-        for check in self.checks:
-            result = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
-            table.add_row(check.name, check.wanted, check.seen, result)
+        table = checks_table(self.scenario.name, self.scenario.title, self.checks, self.seconds)
         return Group(table, self.ledger.table())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from settings.errors import Fault
 from settings.model import Settings
-from settings.rules import deployment, engine, network, workers
+from settings.rules import bake, deployment, engine, network, workers
 
 Rule = Callable[[Settings], Iterator[Fault]]
 
@@ -29,7 +29,11 @@ RULES: tuple[Rule, ...] = (
     workers.instance_types,
     workers.image_architecture,
     workers.volumes,
+    bake.ssh,
+    bake.instance_types,
+    bake.base_images,
     engine.ranges,
+    engine.builds,
     engine.gpus,
     engine.ports,
 )

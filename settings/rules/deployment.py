@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from settings.model import Settings
     from settings.router import ImageSettings, VolumeSettings
+    from settings.workers import ModelVolumeSettings
 
 _LONGEST_BUCKET_NAME = 63  # S3 user guide, bucket naming rules
 # AWS takes 50 tags per resource; the fleet's own, the resource's name and one in reserve are left free.
@@ -122,9 +123,9 @@ def image_fits(section: str, instance_type: str, image: ImageSettings) -> Iterat
         yield Fault(f"{section}.image.architecture", image.architecture, rule, remedy, (path,))
 
 
-def volume_fits(path: str, volume: VolumeSettings) -> Iterator[Fault]:
-    """A gp3 volume's rates keep to EBS's ratios."""
-    if volume.iops > volume.size_gib * _IOPS_PER_GIB:
+def volume_fits(path: str, volume: VolumeSettings | ModelVolumeSettings) -> Iterator[Fault]:
+    """A gp3 volume's rates keep to EBS's ratios; a size that the bake chooses is chosen to."""
+    if volume.size_gib is not None and volume.iops > volume.size_gib * _IOPS_PER_GIB:
         rule = f"is more than {_IOPS_PER_GIB} for each of {volume.size_gib} GiB"
         remedy = f"use {volume.size_gib * _IOPS_PER_GIB} at most or raise size_gib"
         yield Fault(f"{path}.iops", volume.iops, rule, remedy, (f"{path}.size_gib",))

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from settings.catalogue import GpuInstance, catalogue
+from settings.engine_builds import engine_builds, nearest
+from settings.engine_catalogue import engine_catalogue
 from settings.errors import Fault
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from settings.engine_arguments import EngineArguments
     from settings.model import Settings
+    from settings.workers import WorkerPool
 
 # Bounds that SGLang checks only when it starts (srt/server_args.py), minutes after the instance does.
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -77,3 +80,35 @@ def ports(settings: Settings) -> Iterator[Fault]:
                 path = f"workers[{index}].engine.{name}"
                 involved = (f"workers[{index}].port",)
                 yield Fault(path, value, "is the port that the router connects to", "use another port", involved)
+
+
+def builds(settings: Settings) -> Iterator[Fault]:
+    """The pinned release has code for each pool's GPUs; an image of the user's own brings an engine of its own."""
+    for index, pool in enumerate(settings.workers):
+        if not pool.image.is_own and pool.engine.get("device") != "cpu":
+            for path, name in _types_of(pool):
+                yield from _without_code(index, f"workers[{index}].{path}", name)
+
+
+def _types_of(pool: WorkerPool) -> Iterator[tuple[str, str]]:
+    """Yield the path and name of each type that the pool may run on."""
+    yield "instance_type", pool.instance_type
+    main = catalogue().instances.get(pool.instance_type)
+    for position, name in enumerate(pool.spot.other_instance_types):
+        other = catalogue().instances.get(name)
+        if main and other and other.architecture == main.architecture:  # another rule refuses those with others
+            yield f"spot.other_instance_types[{position}]", name
+
+
+def _without_code(index: int, path: str, name: str) -> Iterator[Fault]:
+    instance = catalogue().instances.get(name)
+    if instance is None or engine_builds().of(instance).is_current:
+        return
+    build, other = engine_builds().of(instance), nearest(instance)
+    rule = (
+        f"has a {build.gpu} (compute capability {build.compute_capability}), for which the kernels of SGLang "
+        f"{engine_catalogue().version} carry no code; {build.why_not}"
+    )
+    use = f"use a type like {other.instance_type} ({other.gpu}, {other.architecture}), or " if other else ""
+    remedy = f"{use}set image.ami of the pool to an image with an engine of your own"
+    yield Fault(path, name, rule, remedy, (f"workers[{index}].image", f"workers[{index}].engine"))

@@ -114,6 +114,12 @@ def image_architecture(settings: Settings) -> Iterator[Fault]:
 
 
 def volumes(settings: Settings) -> Iterator[Fault]:
-    """Each pool's volume keeps to EBS's ratios."""
+    """Each pool's volumes keep to EBS's ratios, and a baked image has its model on a volume of its own."""
     for index, pool in enumerate(settings.workers):
-        yield from volume_fits(f"workers[{index}].volume", pool.volume)
+        path = f"workers[{index}]"
+        yield from volume_fits(f"{path}.volume", pool.volume)
+        yield from volume_fits(f"{path}.model_volume", pool.model_volume)
+        if not pool.model_volume.enabled and not pool.image.is_own:
+            rule = "is set for a baked image, which has its model on that volume"
+            remedy = f"leave it out, or set image.ami of {path} to an image that has its model on the root volume"
+            yield Fault(f"{path}.model_volume.enabled", False, rule, remedy, (f"{path}.image",))  # noqa: FBT003

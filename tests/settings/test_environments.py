@@ -105,7 +105,7 @@ def test_the_rehearsal_lives_on_loopback_addresses() -> None:
 
 def test_a_table_for_the_workers_volume_keeps_the_workers_defaults() -> None:
     settings = settings_from({"workers": [{"volume": {"size_gib": 200}}]})
-    assert settings.workers[0].volume.throughput_mib == 1000
+    assert settings.workers[0].volume.throughput_mib == 500
 
 
 def test_settings_import_neither_cdktf_nor_boto3() -> None:

@@ -54,6 +54,10 @@ def test_overrides_change_exactly_what_they_name() -> None:
         f"{workers}/user_data",
         "/output/node_config/value",
         "/resource/aws_autoscaling_group/group/tag/5/value",
+        # What a plan says of an image for other processors or another model.
+        "/data/aws_ami/image/lifecycle/postcondition/0/error_message",
+        "/data/aws_ami/image/lifecycle/postcondition/2/condition",
+        "/data/aws_ami/image/lifecycle/postcondition/2/error_message",
     }
     old, new = (json.loads(doc["workers-default"]["output"]["node_config"]["value"]) for doc in (before, after))
     assert differences(old, new) == {"/worker/model_path", "/worker/served_model_name", "/worker/engine_arguments"}
@@ -113,6 +117,39 @@ def test_spot_buys_other_types_above_the_on_demand_base() -> None:
     types = [override["instance_type"] for override in policy["launch_template"]["override"]]
     assert types == ["g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge"]
     assert policy["instances_distribution"]["on_demand_base_capacity"] == 1
+
+
+def volumes(overrides: dict[str, object]) -> dict[str, dict[str, Any]]:
+    template = synthesize(EXAMPLE, overrides).stacks["workers-default"]["resource"]["aws_launch_template"]
+    return {device["device_name"]: device["ebs"] for device in template["launch-template"]["block_device_mappings"]}
+
+
+def test_the_weights_are_on_a_volume_of_their_own() -> None:
+    overrides: dict[str, object] = {
+        "workers[0].model_volume.initialization_rate_mib": "300",
+        "workers[0].model_volume.iops": "8000",
+        "workers[0].model_volume.size_gib": "40",
+    }
+    found = volumes(overrides)
+    assert found["/dev/sdf"] == {
+        "volume_type": "gp3",
+        "volume_size": 40,
+        "iops": 8000,
+        "throughput": 1000,
+        "volume_initialization_rate": 300,
+        "encrypted": "true",
+        "delete_on_termination": "true",
+    }
+    assert "volume_initialization_rate" not in found["/dev/sda1"], "charged by the size of the snapshot"
+
+
+def test_the_image_decides_the_size_of_the_model_volume_and_an_own_image_whether_there_is_one() -> None:
+    assert "volume_size" not in volumes({})["/dev/sdf"]
+    own: dict[str, object] = {
+        "workers[0].image.ami": "ami-0abcdef1234567890",
+        "workers[0].model_volume.enabled": "false",
+    }
+    assert list(volumes(own)) == ["/dev/sda1"]
 
 
 def test_without_nat_there_is_no_way_out_but_endpoints() -> None:

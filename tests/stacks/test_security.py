@@ -72,8 +72,11 @@ def test_no_secret_passes_through_terraform(name: str) -> None:
     secrets = ("aws_ssm_parameter", "aws_secretsmanager_secret_version", "random_password", "tls_private_key")
     assert not list(synthesized.resources(*secrets))
     for document in synthesized.stacks.values():
-        read = set(document.get("data", {}).get("aws_ssm_parameter", {}))
-        assert read <= {"image"}, "only image ids are read at plan time"
+        data = document.get("data", {})
+        read = data.get("aws_ssm_parameters_by_path", {}).values()
+        assert all(one["path"].endswith("/image") for one in read), "only image ids are read at plan time"
+        assert not any(one["with_decryption"] for one in read)
+        assert "aws_ssm_parameter" not in data
     for host in synthesized.resources("aws_instance", "aws_launch_template"):
         encoded = host.body.get("user_data_base64") or host.body["user_data"]
         user_data = base64.b64decode(encoded).decode()
