@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from rehearsal.emulated_aws.calls import Calls
 from rehearsal.emulated_aws.faults import ApiFaults, of_rehearsal
+from rehearsal.emulated_aws.repeats import remembering
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -47,8 +48,7 @@ def refusal(content_type: str, message: str) -> tuple[str, str]:
 def one_at_a_time(application: WSGIApplication) -> WSGIApplication:
     """Answer one request after another: moto's models are not made for threads.
 
-    Two that meet there fail one with a 500 or take effect without an answer; its repetition then finds what it made
-    (seen once: CreateRoute, RouteAlreadyExists). A fault's delay is outside, and holds nobody else up.
+    Two that meet there may fail one with a 500. A fault's delay is outside, and holds nobody else up.
     """
     turn = threading.Lock()
 
@@ -68,7 +68,7 @@ class ApiServer:
         Raises:
             OSError: the address is in use.
         """
-        application = one_at_a_time(DomainDispatcherApplication(_application))
+        application = one_at_a_time(remembering(DomainDispatcherApplication(_application)))
         application = (calls or Calls()).around(application, of_rehearsal)
         self._server: BaseWSGIServer = make_server(
             host,

@@ -132,7 +132,7 @@ class Failure:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("disk", Failure(1, "model", f"no space for {TOO_LARGE}", "remedy: bake again with a larger")),
+        ("disk", Failure(1, "model", f"no space for {TOO_LARGE}", "remedy: raise model_volume.size_gib of the pool")),
         ("step", Failure(1, "cloudwatch-agent", "the key's fingerprint is", "remedy: the download was tampered with")),
         ("interrupted", Failure(130, "python", "interrupted", "")),
         ("corrupt", Failure(1, "model", f"{WEIGHTS}: SHA-256", "remedy: bake again; if it stays, a cache")),

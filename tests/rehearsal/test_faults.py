@@ -147,7 +147,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(order: Callable[[], None
         ("/next-engines", {"emulator": {"bot_seconds": 1}}, "emulator: Value error, bot_seconds: no such key"),
         ("/capacity", {"zone": "a", "available": "no"}, "available: Input should be a valid boolean"),
         ("/capacity", [], "Input should be an object"),
-        ("/nonsense", {}, "no such order; use one of /aws-fault, /aws-restored"),
+        ("/nonsense", {}, "no such order; use one of /aws-denied, /aws-fault, /aws-restored"),
     ],
 )
 def test_what_is_not_understood_is_answered_400_and_a_sentence(path: str, body: object, sentence: str) -> None:
