@@ -151,12 +151,6 @@ def sweep(
         sleep(POLL_SECONDS)
 
 
-def _worth_waiting(found: Iterable[Leftover], stuck: Iterable[Leftover]) -> bool:
-    """Whether anything may still go: what is refused stays, and what it holds stays with it."""
-    stuck = frozenset(stuck)
-    return any(leftover not in stuck and not _AFTER[leftover.kind] & _kinds(stuck) for leftover in found)
-
-
 def _kinds(leftovers: Iterable[Leftover]) -> set[Kind]:
     return {leftover.kind for leftover in leftovers}
 
