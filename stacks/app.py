@@ -58,22 +58,30 @@ def build_app(app: App, settings: Settings) -> None:
 
 
 def _logs_inputs(settings: Settings, deployment: Deployment) -> LogsInputs:
-    writers = (naming.STACK_NETWORK, naming.STACK_ROUTER, *(naming.workers_stack(p.name) for p in settings.workers))
-    groups = tuple(LogGroup(stack, naming.log_group(settings, stack)) for stack in writers)
     return LogsInputs(
         deployment=deployment,
         retention_days=settings.logs.retention_days,
         alarm_email=settings.logs.alarm_email,
         gib_per_day=settings.alarms.log_gib_per_day,
-        groups=groups,
-        dashboard=Dashboard(
-            region=settings.region,
-            deployment=settings.name,
-            namespace=settings.logs.metrics_namespace,
-            pools=tuple(_on_dashboard(settings, pool) for pool in settings.workers),
-            router_log=naming.log_group(settings, naming.STACK_ROUTER),
-            log_groups=tuple(group.name for group in groups),
-        ),
+        groups=tuple(LogGroup(stack, naming.log_group(settings, stack)) for stack in _log_writers(settings)),
+        dashboard=dashboard_of(settings),
+    )
+
+
+def _log_writers(settings: Settings) -> tuple[str, ...]:
+    """Stacks with a log group."""
+    return (naming.STACK_NETWORK, naming.STACK_ROUTER, *(naming.workers_stack(pool.name) for pool in settings.workers))
+
+
+def dashboard_of(settings: Settings) -> Dashboard:
+    """What the dashboard of a deployment is about."""
+    return Dashboard(
+        region=settings.region,
+        deployment=settings.name,
+        namespace=settings.logs.metrics_namespace,
+        pools=tuple(_on_dashboard(settings, pool) for pool in settings.workers),
+        router_log=naming.log_group(settings, naming.STACK_ROUTER),
+        log_groups=tuple(naming.log_group(settings, stack) for stack in _log_writers(settings)),
     )
 
 
