@@ -102,3 +102,14 @@ def test_log_volume_is_held_against_the_setting() -> None:
     alarm = told("example", "logs")["sglang-router-log-volume"]
     assert (alarm["threshold"], alarm["period"], alarm["statistic"]) == (5 * 1024**3, 86400, "Sum")
     assert alarm["dimensions"] == {"LogGroupName": "/sglang-fleet/sglang/router"}
+
+
+def test_the_alarms_cost_what_the_docs_say() -> None:
+    standard, high_resolution = 0.10, 0.30
+    total = high_resolution  # the one that target tracking makes
+    for alarm in environment("example").resources("aws_cloudwatch_metric_alarm"):
+        watched = [query for query in alarm.body.get("metric_query", ()) if "metric" in query]
+        price = high_resolution if alarm.body.get("period") == 10 else standard
+        total += price * (len(watched) or 1)
+    text = (REPOSITORY / "docs" / "scaling.md").read_text()
+    assert f"One pool and one router: {total:.2f} USD" in text
