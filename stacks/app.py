@@ -95,6 +95,7 @@ def _on_dashboard(settings: Settings, pool: WorkerPool) -> PoolOnDashboard:
         kv_usage_high_percent=pool.scaling.kv_usage_high_percent,
         ttft_seconds=settings.alarms.time_to_first_token_seconds,
         error_rate_percent=settings.alarms.error_rate_percent,
+        may_be_empty=pool.min_size == 0,
     )
 
 

@@ -44,6 +44,7 @@ class PoolOnDashboard:
     kv_usage_high_percent: int
     ttft_seconds: float
     error_rate_percent: float
+    may_be_empty: bool
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _router(dashboard: Dashboard) -> tuple[Widget, ...]:
 def _pool(at: PoolMetrics, pool: PoolOnDashboard) -> Iterator[tuple[Widget, ...]]:
     yield (_load(at, pool), _requests(at), _workers(at))
     yield (_rates(at, pool), _latency(at, pool), _memory(at, pool))
-    yield (_engines(at), _gpus(at), _boots(at))
+    yield (_engines(at), _gpus(at), _boots(at, pool))
     yield (Logs(f"{pool.name}: warnings", pool.log_group, warnings(NEWEST)),)
 
 
@@ -168,5 +169,8 @@ def _gpus(at: PoolMetrics) -> Graph:
     return Graph(f"{at.pool}: GPUs", lines)
 
 
-def _boots(at: PoolMetrics) -> Graph:
-    return Graph(f"{at.pool}: failed boots", (_line(at, metrics.BOOT_FAILURES, "gave up"),), period=300)
+def _boots(at: PoolMetrics, pool: PoolOnDashboard) -> Graph:
+    """What metric filters count of the logs."""
+    failures = _line(at, metrics.BOOT_FAILURES, "boots given up")
+    refused = (_line(at, metrics.REFUSED, "refused while empty"),) if pool.may_be_empty else ()
+    return Graph(f"{pool.name}: counted in the logs", (failures, *refused), period=300)
