@@ -22,7 +22,7 @@ from bench.errors import FAILED, BenchError
 from bench.generator_config import Folders
 from bench.plan import Plan
 from bench.records import RecordsFile, Sample
-from bench.tokenizer import write_tokenizer
+from bench.tokenizer import as_repository, write_tokenizer
 from bench.traces import Arrival, generator_lines
 
 LOOK_SECONDS = 0.5
@@ -65,7 +65,7 @@ def run(program: Path, plan: Plan, arrivals: list[Arrival], api_key: str | None,
         folders = _prepare(plan, arrivals, folder)
         settings = generator_config.config(plan, folders, with_key=api_key is not None)
         (folder / "config.yaml").write_text(json.dumps(settings))  # JSON is YAML
-        with _started(program, folder, generator_config.environment(os.environ, api_key)) as process:
+        with _started(program, folder, generator_config.environment(os.environ, api_key, folders.hub)) as process:
             done = _watch(process, folders.artifacts, progress)
         if done.status and not done.samples and not done.interrupted:
             raise BenchError(f"the load generator failed: {_complaint(folder / 'log', api_key)}", FAILED)
@@ -73,14 +73,18 @@ def run(program: Path, plan: Plan, arrivals: list[Arrival], api_key: str | None,
 
 
 def _prepare(plan: Plan, arrivals: list[Arrival], folder: Path) -> Folders:
-    tokenizer = plan.tokenizer or str(write_tokenizer(folder / "tokenizer"))
-    if Path(tokenizer).is_dir():
-        tokenizer = str(Path(tokenizer).resolve())
+    hub: Path | None = folder / "hub"
+    if plan.tokenizer is None:
+        tokenizer = as_repository(folder / "hub", write_tokenizer(folder / "tokenizer"))
+    elif Path(plan.tokenizer).is_dir():
+        tokenizer = as_repository(folder / "hub", Path(plan.tokenizer))
+    else:
+        hub, tokenizer = None, plan.tokenizer
     trace = folder / "trace.jsonl"
     with trace.open("w") as file:
         characters = generator_config.characters_per_token(plan)
         file.writelines(f"{line}\n" for line in generator_lines(arrivals, characters))
-    return Folders(tokenizer, trace, folder / "artifacts")
+    return Folders(hub, tokenizer, trace, folder / "artifacts")
 
 
 @contextmanager
@@ -131,8 +135,8 @@ def _collect(done: Run, records: RecordsFile, progress: Progress) -> None:
 
 
 def _complaint(log: Path, api_key: str | None) -> str:
-    """The last line of the log that names an error, without the key should it ever be there."""
-    lines = [line.strip("│╭╰─• \n") for line in log.read_text(errors="replace").splitlines()]
-    named = [line for line in lines if "rror" in line and not line.startswith(("Traceback", "Log File"))]
-    told = " ".join((named or lines or ["it said nothing"])[-1].split())[:300]
+    """The first error that the log names, without the key should it ever be there; later ones follow from it."""
+    lines = log.read_text(errors="replace").splitlines()
+    named = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
+    told = " ".join((named or lines[-1:] or ["it said nothing"])[0].split())[:300]
     return told.replace(api_key, "***") if api_key else told

@@ -14,14 +14,16 @@ from bench.traces import BLOCK_TOKENS
 KEY_VARIABLE = "OPENAI_API_KEY"
 GRACE_SECONDS = 60
 """How long requests in flight may go on after a run's duration; then they are cancelled and not counted."""
-# A tokenizer in a folder is looked up as a repository when these are set, and not found (aiperf 0.13.0).
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+# Either would win over HF_HOME.
+_CACHES = frozenset({"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the run's files are: a tokenizer folder or a hub's name, the prepared trace, what the generator writes."""
+    """Where the run's files are; `hub` is a hub cache that holds the tokenizer, None the user's own and the network."""
 
+    hub: Path | None
     tokenizer: str
     trace: Path
     artifacts: Path
@@ -60,10 +62,11 @@ def characters_per_token(plan: Plan) -> int:
     return 1 if plan.tokenizer else CHARACTERS_PER_TOKEN
 
 
-def environment(own: Mapping[str, str], api_key: str | None) -> dict[str, str]:
-    """The generator's environment: our own with the key, without what hides a tokenizer folder or colours its log."""
-    kept = {name: value for name, value in own.items() if name not in {*_OFFLINE, KEY_VARIABLE}}
-    # Its telemetry of the hub client and the like have no business in a measurement.
+def environment(own: Mapping[str, str], api_key: str | None, hub: Path | None) -> dict[str, str]:
+    """The generator's environment: our own with the key; offline when the tokenizer is in a cache of ours."""
+    kept = {name: value for name, value in own.items() if name != KEY_VARIABLE}
+    if hub is not None:
+        kept = {name: value for name, value in kept.items() if name not in _CACHES} | {"HF_HOME": str(hub), **_OFFLINE}
     settled = {"NO_COLOR": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     return {**kept, **settled, **({KEY_VARIABLE: api_key} if api_key else {})}
 

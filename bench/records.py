@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -106,7 +107,9 @@ def _inter_token(metrics: _Metrics) -> float | None:
 
 
 def _told(error: _Error) -> str:
-    words = [str(error.code) if error.code else "", error.type or "", " ".join(error.message.split())[:200]]
+    # Numbers go, so that errors which differ in them alone are counted as one kind.
+    message = re.sub(r"\d+", "#", " ".join(error.message.split()))[:200]
+    words = [str(error.code) if error.code else "", error.type or "", message]
     return " ".join(word for word in words if word) or "failed without a word"
 
 

@@ -17,6 +17,9 @@ CHARACTERS_PER_TOKEN = 4
 _FIRST_STAND_IN = 256
 _PRINTING = frozenset([*range(33, 127), *range(161, 173), *range(174, 256)])
 
+NAME = "sglang-fleet/tokenizer"
+_COMMIT = "0" * 40
+
 
 def write_tokenizer(folder: Path) -> Path:
     """Write the two files of a Hugging Face tokenizer into `folder` (made here) and return it."""
@@ -24,6 +27,20 @@ def write_tokenizer(folder: Path) -> Path:
     (folder / "tokenizer.json").write_text(json.dumps(_description()))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
     return folder
+
+
+def as_repository(home: Path, folder: Path) -> str:
+    """Show the tokenizer in `folder` as a repository of the hub's cache under `home` (HF_HOME); returns its name.
+
+    AIPerf 0.13.0 looks a tokenizer up in the cache once it is told to stay offline, and some of its processes always
+    are: a folder's own path is then refused.
+    """
+    repository = home / "hub" / f"models--{NAME.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(_COMMIT)
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / _COMMIT).symlink_to(folder.resolve(), target_is_directory=True)
+    return NAME
 
 
 def _description() -> dict[str, Any]:

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -39,7 +39,7 @@ class _Mooncake(BaseModel):
     timestamp: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     input_length: Annotated[int, Field(gt=0)]
     output_length: Annotated[int, Field(ge=0)]
-    hash_ids: list[int] = []
+    hash_ids: list[Annotated[int, Field(ge=0)]] = []
 
 
 class _Azure(BaseModel):
@@ -146,18 +146,19 @@ def generator_lines(arrivals: Iterable[Arrival], characters: int) -> Iterator[st
     """The arrivals as JSON lines of the generator's format `mooncake_trace`, lengths in tokens of its tokenizer.
 
     The generator wants every block that a hash names to be of one size. The last block of a prompt is often partial, so
-    a hash is renumbered by what it names and how much of it is there.
+    a hash is renumbered by what it names and how much of it is there. A prompt without hashes gets new ones: the
+    generator's texts for those that have none begin alike.
     """
     numbers: dict[tuple[int, int], int] = {}
+    fresh = count(-1, -1)
     for arrival in arrivals:
-        line: dict[str, Any] = {
+        blocks = arrival.blocks or tuple(islice(fresh, -(-arrival.prompt_tokens // BLOCK_TOKENS)))
+        last = arrival.prompt_tokens - (len(blocks) - 1) * BLOCK_TOKENS
+        pairs = zip(blocks, [*([BLOCK_TOKENS] * (len(blocks) - 1)), last], strict=True)
+        line = {
             "timestamp": round(arrival.at * 1000, 3),
             "input_length": arrival.prompt_tokens * characters,
             "output_length": max(1, arrival.output_tokens),
+            "hash_ids": [numbers.setdefault(pair, len(numbers)) for pair in pairs],
         }
-        if arrival.blocks:
-            last = arrival.prompt_tokens - (len(arrival.blocks) - 1) * BLOCK_TOKENS
-            sizes = [*([BLOCK_TOKENS] * (len(arrival.blocks) - 1)), last]
-            pairs = zip(arrival.blocks, sizes, strict=True)
-            line["hash_ids"] = [numbers.setdefault(pair, len(numbers)) for pair in pairs]
         yield json.dumps(line)
