@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.records import Sample
 
 PERCENTILES = (50, 90, 99)
+BROKEN = "stream broke off: no token counts at its end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,22 @@ class Result:
     interrupted: bool = False
 
 
+def judged(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples, those whose stream broke off made errors.
+
+    AIPerf 0.13.0 counts a stream that ends early, or with an error event (as smg's does when it loses a worker), as a
+    success. The counts come last, so where a server tells them for some requests, one without them did not end well.
+    """
+    if not any(sample.output_tokens is not None for sample in samples):
+        return list(samples)
+    return [
+        replace(sample, error=BROKEN) if sample.error is None and sample.output_tokens is None else sample
+        for sample in samples
+    ]
+
+
 def summarize(samples: Sequence[Sample], *, interrupted: bool = False) -> Result:
-    """The result of these samples, in any order."""
+    """The result of these samples, as `judged` returns them, in any order."""
     good = [sample for sample in samples if sample.error is None]
     kinds = Counter(sample.error for sample in samples if sample.error is not None)
     begin = min((sample.start for sample in samples), default=0.0)

@@ -21,7 +21,7 @@ from bench.plot import check_plot, write_plot
 from bench.progress import ProgressLine
 from bench.records import Sample
 from bench.report import as_json, render
-from bench.result import Result, summarize
+from bench.result import Result, judged, summarize
 from bench.traces import Arrival, read_trace
 from rehearsal.places import REPOSITORY
 
@@ -114,10 +114,11 @@ def _bench(
     total = len(arrivals) or load.requests
     with ProgressLine(console, total, load.duration) as progress:
         done = generator.run(program, plan, arrivals, api_key, progress)
-    result = summarize(done.samples, interrupted=done.interrupted)
+    samples = judged(done.samples)
+    result = summarize(samples, interrupted=done.interrupted)
     _show(wanted, plan, result, console)
     if wanted.plot:
-        _draw(wanted.plot, plan, done.samples, console)
+        _draw(wanted.plot, plan, samples, console)
     return _status(result)
 
 
@@ -150,4 +151,7 @@ def _draw(path: Path, plan: Plan, samples: Sequence[Sample], console: Console) -
 def _status(result: Result) -> int:
     if result.interrupted:
         return INTERRUPTED
-    return 0 if result.requests > result.errors else FAILED
+    if result.requests > result.errors:
+        return 0
+    kinds = next(iter(result.error_kinds), "none was sent")
+    raise BenchError(f"no request was answered ({kinds}); look at the endpoint and at the lengths asked for", FAILED)
