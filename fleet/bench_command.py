@@ -26,6 +26,8 @@ from bench.traces import Arrival, read_trace
 from rehearsal.places import REPOSITORY
 
 PIPE_COLUMNS = 120
+KEY_REFUSED = ("401 ", "403 ")
+"""A router may list its models to anybody and want the key only where something is generated."""
 
 
 @dataclass(frozen=True)
@@ -154,4 +156,6 @@ def _status(result: Result) -> int:
     if result.requests > result.errors:
         return 0
     kinds = next(iter(result.error_kinds), "none was sent")
+    if all(kind.startswith(KEY_REFUSED) for kind in result.error_kinds) and result.error_kinds:
+        raise BenchError(f"the key is refused ({kinds[:3]}); set {KEY_VARIABLE} to a valid one")
     raise BenchError(f"no request was answered ({kinds}); look at the endpoint and at the lengths asked for", FAILED)

@@ -75,3 +75,22 @@ def test_progress_tells_how_far_it_is() -> None:
     assert line.text() == "preparing prompts"
     line(SAMPLES)
     assert line.text() == "2 of 3 requests, 1 error, first token 35 ms"
+
+
+@pytest.mark.parametrize(
+    ("errors", "code", "sentence"),
+    [
+        (["401 Unauthorized"], 2, "the key is refused (401); set OPENAI_API_KEY to a valid one"),
+        (["503 busy", "401 Unauthorized"], 1, "no request was answered (503 busy); look at the endpoint"),
+        ([], 1, "no request was answered (none was sent); look at the endpoint"),
+    ],
+)
+def test_a_run_without_an_answer_has_failed(errors: list[str], code: int, sentence: str) -> None:
+    with pytest.raises(BenchError) as told:
+        bench_command._status(summarize([Sample(0, 1, error=error) for error in errors]))
+    assert (told.value.code, str(told.value).startswith(sentence)) == (code, True)
+
+
+def test_some_errors_are_a_measurement_and_an_interrupted_run_is_told_apart() -> None:
+    assert bench_command._status(summarize(SAMPLES)) == 0
+    assert bench_command._status(summarize(SAMPLES, interrupted=True)) == 130
