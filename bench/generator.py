@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ from bench.traces import Arrival, generator_lines
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 15.0
 """For AIPerf to end after it was told to; it took 0.8 s with 4 requests in flight."""
+_BOX = re.compile("[\u2500-\u257f\u2022]")
 _VENV = Path(".cache", "venvs", "bench")
 
 Progress = Callable[[list[Sample]], None]
@@ -68,7 +70,8 @@ def run(program: Path, plan: Plan, arrivals: list[Arrival], api_key: str | None,
         with _started(program, folder, generator_config.environment(os.environ, api_key, folders.hub)) as process:
             done = _watch(process, folders.artifacts, progress)
         if done.status and not done.samples and not done.interrupted:
-            raise BenchError(f"the load generator failed: {_complaint(folder / 'log', api_key)}", FAILED)
+            remedy = "check --tokenizer, or leave it out" if plan.tokenizer else "look at the endpoint"
+            raise BenchError(f"the load generator failed: {_complaint(folder / 'log', api_key)}; {remedy}", FAILED)
     return done
 
 
@@ -135,8 +138,8 @@ def _collect(done: Run, records: RecordsFile, progress: Progress) -> None:
 
 
 def _complaint(log: Path, api_key: str | None) -> str:
-    """The first error that the log names, without the key should it ever be there; later ones follow from it."""
-    lines = log.read_text(errors="replace").splitlines()
-    named = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-    told = " ".join((named or lines[-1:] or ["it said nothing"])[0].split())[:300]
+    """The first error that the log names (later ones follow from it), else its last panel; never with the key."""
+    text = log.read_text(errors="replace")
+    named = [line.partition(" ERROR ")[2] for line in text.splitlines() if " ERROR " in line]
+    told = " ".join((named[0] if named else _BOX.sub(" ", text.rpartition("╭")[2])).split())[:400] or "it said nothing"
     return told.replace(api_key, "***") if api_key else told
