@@ -37,7 +37,17 @@ def section(category: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_categories_are_the_places_where_things_run() -> None:
-    assert list(PIPFILE) == ["packages", "dev-packages", "router", "agent", "worker", "model", "audit", "worker-cpu"]
+    assert list(PIPFILE) == [
+        "packages",
+        "dev-packages",
+        "router",
+        "agent",
+        "worker",
+        "model",
+        "audit",
+        "bench",
+        "worker-cpu",
+    ]
 
 
 @pytest.mark.parametrize("category", PIPFILE)
@@ -123,7 +133,8 @@ def test_two_categories_that_disagree_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_category_says_which_there_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert venv_from_lock.main(["routers", str(tmp_path / "venv")]) == 1
     assert (
-        "no category 'routers'; it has agent, audit, default, develop, model, router, worker" in capsys.readouterr().err
+        "no category 'routers'; it has agent, audit, bench, default, develop, model, router, worker"
+        in capsys.readouterr().err
     )
 
 
