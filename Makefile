@@ -10,6 +10,7 @@ PACKAGE := .venv/.editable
 CDKTF := node_modules/.package-lock.json
 ROUTER := .cache/venvs/router/.lock-fingerprint
 AUDIT := .cache/venvs/audit/.lock-fingerprint
+BENCH := .cache/venvs/bench/.lock-fingerprint
 ENGINE := .cache/venvs/worker-cpu/.lock-fingerprint
 
 # Files that git holds or would add, so that neither an empty folder nor a new file is a special case.
@@ -23,16 +24,18 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all tools rehearse test test-fast lint format synth golden lock clean clean-all
+.PHONY: help setup setup-all setup-bench tools rehearse test test-fast lint format synth golden lock clean clean-all
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ARGS=… is handed on: make rehearse ARGS='--keep'; PYTHON=… picks the Python that makes .venv"
 
 setup: tools $(PACKAGE) $(CDKTF) $(ROUTER) ## install everything a rehearsal needs into this folder (about 3 minutes)
 
-setup-all: setup $(AUDIT) $(ENGINE) ## setup, and what only the tests need: the scanner and real SGLang on CPU (3 GB)
+setup-all: setup $(AUDIT) $(BENCH) $(ENGINE) ## setup, and what only the tests need: scanner, load generator, SGLang on CPU (4 GB)
+
+setup-bench: $(PACKAGE) $(BENCH) ## install the load generator of `fleet bench` (1.2 GB, a minute)
 
 rehearse: setup ## deploy, serve and destroy a fleet on an emulated AWS
 	$(PY) -m fleet rehearse $(ARGS)
@@ -92,7 +95,7 @@ $(CDKTF): package.json package-lock.json .npmrc | tools
 	npm ci --no-progress --loglevel=error
 	@touch $@
 
-$(ROUTER) $(AUDIT): .cache/venvs/%/.lock-fingerprint: Pipfile.lock $(VENV_FROM_LOCK) | $(OPERATOR)
+$(ROUTER) $(AUDIT) $(BENCH): .cache/venvs/%/.lock-fingerprint: Pipfile.lock $(VENV_FROM_LOCK) | $(OPERATOR)
 	@$(PY) $(VENV_FROM_LOCK) --compile $* .cache/venvs/$*
 
 $(ENGINE): .cache/venvs/%/.lock-fingerprint: Pipfile.lock $(VENV_FROM_LOCK) | $(OPERATOR)

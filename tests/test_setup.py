@@ -106,7 +106,8 @@ def test_the_engine_arguments_are_of_the_engine_that_is_installed() -> None:
 
 
 def test_agent_runs_on_one_set_of_releases_everywhere() -> None:
-    for name, pin in PIPFILE["agent"].items():
+    everywhere = {name: pin for name, pin in PIPFILE["agent"].items() if name != "nvidia-ml-py"}  # GPU hosts only
+    for name, pin in everywhere.items():
         assert PIPFILE["packages"][name] == PIPFILE["router"][name] == pin
 
 
