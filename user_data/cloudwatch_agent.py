@@ -29,7 +29,8 @@ def agent_configuration(node: NodeConfig) -> dict[str, Json]:
                 "InstanceId": "${aws:InstanceId}",
                 "AutoScalingGroupName": "${aws:AutoScalingGroupName}",
             },
-            "aggregation_dimensions": [["AutoScalingGroupName"], ["InstanceId"]],
+            # Not by InstanceId once more: each host's own metrics have it already, and AWS charges for each metric.
+            "aggregation_dimensions": [["AutoScalingGroupName"]],
             "metrics_collected": _host_metrics(),
         },
     }

@@ -145,11 +145,11 @@ def test_requests_for_models_that_nobody_serves_count_for_pools_without_workers(
 def test_latencies_and_hits_are_those_of_all_engines_since_the_last_reading() -> None:
     before = {ONE: _engine(hit=100, miss=100, ttft={1: 5.0, math.inf: 5.0}), TWO: _engine()}
     after = {
-        ONE: _engine(hit=130, miss=110, ttft={1: 6.0, math.inf: 6.0}),
-        TWO: _engine(hit=0, miss=60, ttft={1: 1.0, math.inf: 1.0}),
+        ONE: _engine(hit=1300, miss=1100, ttft={1: 6.0, math.inf: 6.0}),
+        TWO: _engine(hit=0, miss=800, ttft={1: 1.0, math.inf: 1.0}),
     }
     reading = _two(_router(), _router(), engines=(before, after))["p"]
-    assert reading.values[metrics.CACHE_HIT_RATE] == 30.0
+    assert reading.values[metrics.CACHE_HIT_RATE] == 40.0
     assert reading.values[metrics.TIME_TO_FIRST_TOKEN] == Distribution({1: 2.0})
     assert metrics.INTER_TOKEN_LATENCY not in reading.values
 
@@ -160,12 +160,21 @@ def test_without_requests_there_is_no_latency_and_no_share_of_hits() -> None:
     assert set(reading.values) == {*ALWAYS, metrics.QUEUED, metrics.REQUEST_RATE, metrics.ERROR_RATE}
 
 
+def test_probes_alone_are_no_prompts() -> None:
+    probed = {ONE: _engine(miss=40), TWO: _engine(hit=30, miss=30)}
+    engines = ({ONE: _engine(), TWO: _engine()}, probed)
+    assert _values(_two(_router(), _router(), engines=engines), metrics.CACHE_HIT_RATE) == {"p": None}
+    asked = {ONE: _engine(miss=40), TWO: _engine(hit=90, miss=30)}
+    readings = _two(_router(), _router(), engines=(engines[0], asked))
+    assert _values(readings, metrics.CACHE_HIT_RATE) == {"p": 75.0}
+
+
 def test_an_engine_that_missed_readings_loses_none_of_its_observations() -> None:
     urls = [ONE]
     view = FleetView(("p",), (_worker(1),), {"p": "A"})
     history = remember(History(), Now(100, _router(), {ONE: _engine(miss=10)}), urls)
     history = remember(history, Now(110, _router(), {}), urls)
-    now = Now(120, _router(), {ONE: _engine(hit=90, miss=20)})
+    now = Now(120, _router(), {ONE: _engine(hit=900, miss=110)})
     (reading,) = pool_readings(history, now, view)
     assert reading.values[metrics.CACHE_HIT_RATE] == 90.0
     assert remember(history, now, []).engines == {}
@@ -204,7 +213,7 @@ def test_what_cloudwatch_is_given() -> None:
 
 def test_all_pool_metrics_can_be_published() -> None:
     both = {1: 1.0, math.inf: 1.0}
-    engine = EngineReading(1, 1, 0.1, 10, 5, 5, both, both)
+    engine = EngineReading(1, 1, 0.1, 10, 500, 500, both, both)
     reading = _two(_router(), _router(A=5), engines=({ONE: IDLE}, {ONE: engine}))["p"]
     assert set(reading.values) == set(metrics.POOL_METRICS)
 

@@ -43,6 +43,7 @@ class EngineReading:
     cached_tokens: float = 0.0
     computed_tokens: float = 0.0
     ttft: Buckets = field(default_factory=dict)
+    """Of streams only: the others are the probes of watchdog and router, and clients who wait for the whole answer."""
     inter_token: Buckets = field(default_factory=dict)
 
 
@@ -72,7 +73,7 @@ def _reading(found: Families) -> EngineReading:
         throughput=total(found[THROUGHPUT]) if found.get(THROUGHPUT) else None,
         cached_tokens=total(tuple(one for one in tokens if one.labels.get("mode") == "prefill_cache")),
         computed_tokens=total(tuple(one for one in tokens if one.labels.get("mode") == "prefill_compute")),
-        ttft=histogram(found.get(TTFT, ())),
+        ttft=histogram(tuple(one for one in found.get(TTFT, ()) if one.labels.get("is_streaming") != "false")),
         inter_token=histogram(found.get(BETWEEN, ())),
     )
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MAX_GAP_SECONDS = 3.5 * METRIC_INTERVAL_SECONDS
 """Up to three readings in a row may be missing."""
 
+PROBE_TOKENS_PER_SECOND = 10.0
+"""An engine that reads fewer prompt tokens than these has only been probed, which says nothing of its cache: once a
+second by the router (1 token), every 2 s by the watchdog (2 tokens), and something to spare."""
+
 Read = TypeVar("Read")
 
 
@@ -171,12 +175,25 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
     return {key: weight / whole if whole else 1 / len(weights) for key, weight in weights.items()}
 
 
-def _of_engines(urls: list[str], history: History, now: Now) -> dict[metrics.Metric, Value | None]:
-    pairs = [
-        (old, now.engines[url])
+@dataclass(frozen=True)
+class _Pair:
+    """Two readings of one engine, and the seconds between them."""
+
+    old: EngineReading
+    new: EngineReading
+    seconds: float
+
+
+def _pairs(urls: list[str], history: History, now: Now) -> list[_Pair]:
+    return [
+        _Pair(old, now.engines[url], now.at - history.engines[url].at)
         for url in urls
         if url in now.engines and url in history.engines and (old := history.engines[url].before(now.at))
     ]
+
+
+def _of_engines(urls: list[str], history: History, now: Now) -> dict[metrics.Metric, Value | None]:
+    pairs = _pairs(urls, history, now)
     return {
         metrics.TIME_TO_FIRST_TOKEN: _latency(pairs, lambda reading: reading.ttft),
         metrics.INTER_TOKEN_LATENCY: _latency(pairs, lambda reading: reading.inter_token),
@@ -184,16 +201,17 @@ def _of_engines(urls: list[str], history: History, now: Now) -> dict[metrics.Met
     }
 
 
-Pairs = list[tuple["EngineReading", "EngineReading"]]
-
-
-def _latency(pairs: Pairs, buckets: Callable[[EngineReading], Buckets]) -> Value | None:
-    edges = {edge for _, new in pairs for edge in buckets(new)}
-    found = distribution(edges, [bucket_increase(buckets(old), buckets(new)) for old, new in pairs])
+def _latency(pairs: list[_Pair], buckets: Callable[[EngineReading], Buckets]) -> Value | None:
+    edges = {edge for pair in pairs for edge in buckets(pair.new)}
+    found = distribution(edges, [bucket_increase(buckets(pair.old), buckets(pair.new)) for pair in pairs])
     return found if found.size else None
 
 
-def _hit_percent(pairs: Pairs) -> float | None:
-    cached = sum(increase(old.cached_tokens, new.cached_tokens) for old, new in pairs)
-    computed = sum(increase(old.computed_tokens, new.computed_tokens) for old, new in pairs)
+def _hit_percent(pairs: list[_Pair]) -> float | None:
+    cached = computed = 0.0
+    for pair in pairs:
+        hits = increase(pair.old.cached_tokens, pair.new.cached_tokens)
+        misses = increase(pair.old.computed_tokens, pair.new.computed_tokens)
+        if hits + misses >= PROBE_TOKENS_PER_SECOND * pair.seconds:
+            cached, computed = cached + hits, computed + misses
     return 100 * cached / (cached + computed) if cached + computed else None
