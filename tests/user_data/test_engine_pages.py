@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -113,16 +114,17 @@ def test_an_engine_whose_headers_never_end_is_not_asked_again_meanwhile(engines:
     asked, stop = [], threading.Event()
 
     def drip(connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
             while not stop.wait(0.05):
                 connection.sendall(b"x")
 
     def listen(listener: socket.socket) -> None:
-        while not stop.is_set():
-            connection, _ = listener.accept()
-            asked.append(1)
-            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+        with suppress(OSError):  # the test has ended
+            while not stop.is_set():
+                connection, _ = listener.accept()
+                asked.append(1)
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.72.9.4", 0)) as listener:
         threading.Thread(target=listen, args=(listener,), daemon=True).start()

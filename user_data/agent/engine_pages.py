@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from user_data.agent.log import Log
 
 TIMEOUT_SECONDS = 1.0
-"""For each connection and each piece of an answer. Measured with the emulated engine: 5 ms for a page of 50 kB."""
+"""For each connection and each piece of an answer. A page of 57 kB takes 2 ms (measured)."""
 DEADLINE_SECONDS = 3.0
 """For all pages together, also for an engine that sends its page drop by drop."""
 MAX_BYTES = 4_000_000
-"""SGLang's page has about 50 kB; whatever is much longer is another page."""
+"""SGLang's page has tens of kB; whatever is much longer is another page."""
 MAX_CONNECTIONS = 64
+"""At once. Measured: the pages of 1,000 engines take 1.5 s and as much CPU, those of 100 take 0.2 s."""
 
 SILENT = "silent"
 
