@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -204,6 +204,32 @@ def test_every_period_has_one_value_and_stop_ends_it(lines: LogLines) -> None:
     _publisher(Router(IDLE), sink, lines).run(Stop(), clock)
     assert waits == [4.9, 9.8, 9.8, 9.8]
     assert len(sink.data) == 3
+
+
+@pytest.mark.parametrize("skew", [-5, -1, 0, 1, 5])
+def test_a_skewed_clock_changes_nothing_and_its_correction_costs_a_period_at_most(skew: int, lines: LogLines) -> None:
+    """The clock is `skew` seconds off for three periods, then it is set right."""
+    waited, stamps = [1_000.0], list[float]()
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout or 0.0)
+            return len(waited) == 8
+
+    class Stamps(Sink):
+        def put(self, data: list[MetricDatumTypeDef]) -> None:
+            super().put(data)
+            stamp = data[0]["Timestamp"]
+            assert isinstance(stamp, datetime)
+            stamps.append(stamp.timestamp())
+
+    sink = Stamps()
+    requests = [replace(IDLE, requests={"m": 10.0 * step}) for step in range(9)]
+    _publisher(Router(*requests), sink, lines).run(Stop(), lambda: sum(waited) + (skew if len(waited) < 4 else 0))
+    steps = [int(later // 10 - earlier // 10) for earlier, later in pairwise(stamps)]
+    assert [*steps[:1], *steps[3:]] == [1, 1, 1]  # before the correction and after it
+    assert all(0 <= step <= 2 for step in steps)
+    assert sink.values(REQUEST_RATE)[1:] == [{"default": 1.0, "empty": 0.0}] * 5
 
 
 def test_discovery_goes_on_while_a_call_hangs_and_stop_ends_both(
