@@ -23,6 +23,7 @@ ON_HOST: Final = (
     "bin",
     "boot.sh",
     "logrotate.d",
+    "metrics.py",
     "node_config.py",
     "systemd",
     "sysusers.d",

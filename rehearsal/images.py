@@ -78,8 +78,8 @@ class _Builder:
 def _agent(builder: _Builder, venv: Path) -> None:
     """The on-host programs: what the bake installs from `user_data/`."""
     library = f"{AGENT_HOME}/lib/user_data"
-    builder.copy(f"{library}/__init__.py", USER_DATA / "__init__.py")
-    builder.copy(f"{library}/node_config.py", USER_DATA / "node_config.py")
+    for name in ("__init__.py", "metrics.py", "node_config.py"):
+        builder.copy(f"{library}/{name}", USER_DATA / name)
     builder.copy(f"{library}/agent", USER_DATA / "agent")
     builder.copy(f"{AGENT_HOME}/bin/boot.sh", USER_DATA / "boot.sh")
     builder.copy(f"{AGENT_HOME}/bin/fleet-agent", USER_DATA / "bin" / "fleet-agent")
@@ -100,6 +100,7 @@ def _emulator(builder: _Builder, engine: EngineConfig, venv: Path, model: str) -
 
 
 def _emulator_settings(builder: _Builder, engine: EngineConfig) -> None:
+    builder.copy(f"{AGENT_HOME}/lib/pynvml.py", HOST_PROGRAMS / "pynvml.py")  # found before an installed one
     settings = {**engine.emulator, "ledger": str(builder.host.path(ENGINE_LEDGER))}
     builder.write(f"{EMULATOR_HOME}/config.json", json.dumps(settings))
 

@@ -29,8 +29,9 @@ def agent_configuration(node: NodeConfig) -> dict[str, Json]:
                 "InstanceId": "${aws:InstanceId}",
                 "AutoScalingGroupName": "${aws:AutoScalingGroupName}",
             },
-            "aggregation_dimensions": [["AutoScalingGroupName"], ["InstanceId"]],
-            "metrics_collected": _host_metrics(node),
+            # Not by InstanceId once more: each host's own metrics have it already, and AWS charges for each metric.
+            "aggregation_dimensions": [["AutoScalingGroupName"]],
+            "metrics_collected": _host_metrics(),
         },
     }
 
@@ -47,12 +48,13 @@ def _log_file(node: NodeConfig, path: str, program: str) -> Json:
     return {"file_path": path, "log_group_name": node.logs.group, "log_stream_name": f"{{instance_id}}/{program}"}
 
 
-def _host_metrics(node: NodeConfig) -> dict[str, Json]:
-    metrics: dict[str, Json] = {
+def _host_metrics() -> dict[str, Json]:
+    """Of the host only: a worker's GPUs are published by the agent (`telemetry`), as metrics of the pool.
+
+    The agent's own `nvidia_gpu` would say the same once more, as new metrics for each instance that ever lived.
+    """
+    return {
         "cpu": {"measurement": ["usage_active"], "totalcpu": True},
         "mem": {"measurement": ["used_percent"]},
         "disk": {"measurement": ["used_percent"], "resources": ["/"]},
     }
-    if node.worker:
-        metrics["nvidia_gpu"] = {"measurement": ["utilization_gpu", "memory_used", "memory_total", "temperature_gpu"]}
-    return metrics

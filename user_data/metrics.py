@@ -68,9 +68,9 @@ QUEUED: Final = _router("Queued", "Count", "Average", "Of those, the ones that w
 READY_WORKERS: Final = _router("ReadyWorkers", "Count", "Minimum", "Workers in service that the router finds healthy.")
 LOAD: Final = _router(METRIC_LOAD, "Count", "Average", "Requests in flight per ready worker.")
 REQUEST_RATE: Final = _router("RequestRate", "Count/Second", "Average", "Requests that came in.")
-ERROR_RATE: Final = _router("ErrorRate", "Percent", "Average", "Share of answers with a status of 500 and above.")
-TIME_TO_FIRST_TOKEN: Final = _router("TimeToFirstToken", "Seconds", "p90", "From request to first token.")
-INTER_TOKEN_LATENCY: Final = _router("InterTokenLatency", "Seconds", "p90", "From one token to the next.")
+ERROR_RATE: Final = _router("ErrorRate", "Percent", "Average", "Share of requests answered with 500 and above.")
+TIME_TO_FIRST_TOKEN: Final = _router("TimeToFirstToken", "Seconds", "p90", "From request to first token, of streams.")
+INTER_TOKEN_LATENCY: Final = _router("InterTokenLatency", "Seconds", "p90", "From one token to the next, of streams.")
 CACHE_HIT_RATE: Final = _router("CacheHitRate", "Percent", "Average", "Share of prompt tokens found in a cache.")
 ROUTER_UP: Final = Metric(
     "RouterUp", "Count", "Minimum", Publisher.ROUTER, "1 while the router answers.", (DIMENSION_DEPLOYMENT,)

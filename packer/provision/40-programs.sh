@@ -11,7 +11,7 @@ library="$home/lib/user_data"
 rm -rf "$library"
 install -d -m 0755 "$home" "$home/bin" "$library/agent" /etc/sglang-fleet
 install -m 0755 -t "$home/bin" "$source/bin/fleet-agent" "$source/boot.sh"
-install -m 0644 -t "$library" "$source/__init__.py" "$source/node_config.py"
+install -m 0644 -t "$library" "$source/__init__.py" "$source/metrics.py" "$source/node_config.py"
 install -m 0644 -t "$library/agent" "$source"/agent/*.py
 "$home/venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$home/lib"
 

@@ -46,6 +46,7 @@ def repository(folder: Path) -> Path:
         "Pipfile.lock": json.dumps(lock),
         "scripts/venv_from_lock.py": "print()\n",
         "user_data/__init__.py": "",
+        "user_data/metrics.py": "M = 1\n",
         "user_data/node_config.py": "A = 1\n",
         "user_data/render.py": "B = 1\n",
         "user_data/boot.sh": "#!/bin/bash\n",

@@ -67,6 +67,7 @@ def test_a_key_is_twenty_hexadecimal_digits() -> None:
         "scripts/venv_from_lock.py",
         "user_data/agent/worker.py",
         "user_data/bin/fleet-agent",
+        "user_data/metrics.py",
         "user_data/node_config.py",
         "user_data/systemd/sglang-fleet-worker.service",
     ],

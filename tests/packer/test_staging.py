@@ -51,6 +51,7 @@ def test_what_is_staged_of_this_repository() -> None:
         "host/model.py",
         "user_data/agent/worker.py",
         "user_data/boot.sh",
+        "user_data/metrics.py",
         "user_data/node_config.py",
         "user_data/systemd/sglang-fleet-worker.service",
         "user_data/systemd/cloud-final.service.d/10-sglang-fleet-poweroff.conf",

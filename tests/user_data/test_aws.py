@@ -94,7 +94,8 @@ def test_workers_are_found_by_tag_with_what_their_group_says(aws: Aws) -> None:
 def test_pools_are_known_without_workers_and_without_another_call(aws: Aws) -> None:
     second = {**GOOD_TAGS, "sglang-fleet:pool": "big"}
     aws.groups(_group("g"), _group("h", tags=second), _group("i"), _group("odd", tags={}))
-    assert aws.fleet.view() == FleetView(pools=("big", "default"), workers=())
+    models = dict.fromkeys(("big", "default"), "org/Tiny")
+    assert aws.fleet.view() == FleetView(pools=("big", "default"), workers=(), models=models)
 
 
 def test_steady_state_is_one_call_and_a_new_worker_one_more(aws: Aws) -> None:

@@ -157,7 +157,7 @@ class Host:
     def dry_run(self) -> list[dict[str, Any]]:
         argv = [sys.executable, "-m", "user_data.agent", "discovery", "--dry-run", "--once"]
         printed = subprocess.run(argv, env=self._environment, cwd=self.root, capture_output=True, check=True).stdout
-        return [line for line in map(json.loads, printed.splitlines()) if "action" in line]
+        return [line for line in map(json.loads, printed.splitlines()) if line.get("metric") == METRIC_LOAD]
 
     def start(self, verb: str) -> None:
         python = str(ROUTER_PYTHON) if verb == "router" else sys.executable

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from user_data.agent.aws import Worker
-from user_data.agent.load import PoolLoad, Samples, loads, metric_data, parse_samples, until_next
+from user_data.agent.load import PoolLoad, Samples, loads, parse_samples, until_next
 
 # Lines of smg 1.13.0 with three workers: the first was never asked, the third fails its health checks.
 PAGE = """\
@@ -42,9 +42,10 @@ def test_further_labels_do_no_harm() -> None:
     assert parse_samples(line).active == {ONE: 25.0}
 
 
-def test_a_value_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="many"):
-        parse_samples(f'smg_worker_requests_active{{worker="{ONE}"}} many\n')
+@pytest.mark.parametrize("value", ["many", "NaN", "-1", "+Inf", "1e300"])
+def test_a_value_that_is_no_count_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(value)):
+        parse_samples(f'smg_worker_requests_active{{worker="{ONE}"}} {value}\n')
 
 
 def test_all_requests_are_shared_by_the_ready_workers() -> None:
@@ -80,20 +81,6 @@ def test_more_ready_workers_never_raise_the_load(state: list[tuple[int, bool]]) 
     (load,) = loads(Samples(active, ready), workers, ["default"])
     (all_ready,) = loads(Samples(active, frozenset(active)), workers, ["default"])
     assert 0 <= all_ready.per_worker <= load.per_worker <= load.active == sum(count for count, _ in state)
-
-
-def test_what_cloudwatch_is_given() -> None:
-    now = datetime(2026, 12, 1, 8, 0, 5, tzinfo=UTC)
-    assert metric_data([PoolLoad("default", 3.0, ready=2, in_service=2)], "fleet", now) == [
-        {
-            "MetricName": "LoadPerWorker",
-            "Dimensions": [{"Name": "Deployment", "Value": "fleet"}, {"Name": "Pool", "Value": "default"}],
-            "Timestamp": now,
-            "Value": 1.5,
-            "Unit": "Count",
-            "StorageResolution": 1,
-        }
-    ]
 
 
 @pytest.mark.parametrize(

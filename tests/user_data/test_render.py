@@ -72,4 +72,4 @@ def test_log_agent_writes_to_the_group_of_the_stack(role: str) -> None:
     assert {file["log_group_name"] for file in files} == {NODES[role].logs.group}
     assert len({file["log_stream_name"] for file in files}) == len(files)
     assert configuration["metrics"]["namespace"] == NODES[role].logs.metrics_namespace
-    assert ("nvidia_gpu" in configuration["metrics"]["metrics_collected"]) is (role != "router")
+    assert set(configuration["metrics"]["metrics_collected"]) == {"cpu", "mem", "disk"}  # GPUs are the agent's part

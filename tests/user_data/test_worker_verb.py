@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.user_data.nodes import GROUPED_WORKER, GROUPED_WORKER_NODE, LIFE_CYCLE, WORKER_NODE
 from user_data.agent import __main__ as program
-from user_data.agent import life, worker
+from user_data.agent import life, telemetry, worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,7 @@ class Begun:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.plain: list[bool] = []
         self.scenes: list[life.Scene] = []
+        self.published: list[telemetry.Telemetry] = []
         begun = self
 
         class Life:
@@ -37,6 +39,7 @@ class Begun:
             begun.plain.append(once)
 
         monkeypatch.setattr(life, "Life", Life)
+        monkeypatch.setattr(telemetry, "start", lambda made, _stop: self.published.append(made))
         monkeypatch.setattr(worker, "run", run)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
@@ -68,3 +71,21 @@ def test_without_a_group_or_by_hand_no_hook_is_answered(
 ) -> None:
     assert _run(config, tmp_path, *words) == 0
     assert (begun.plain, begun.scenes) == ([bool(words)], [])
+
+
+@pytest.mark.parametrize("words", [(), ("--once",)])
+def test_its_metrics_are_published_beside_its_life_but_not_by_hand(
+    words: tuple[str, ...], begun: Begun, tmp_path: Path
+) -> None:
+    assert _run(GROUPED_WORKER_NODE, tmp_path, *words) == 0
+    assert len(begun.published) == (0 if words else 1)
+
+
+def test_a_dry_run_prints_what_would_be_published_and_begins_nothing(
+    begun: Begun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(GROUPED_WORKER_NODE, tmp_path, "--dry-run") == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "command" in printed[0]
+    assert printed[-1] == {"action": "publish_nothing", "reason": "neither the engine nor a GPU answers"}
+    assert (begun.plain, begun.scenes, begun.published) == ([], [], [])

@@ -13,8 +13,10 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from user_data.agent import check, discovery, engine, life, publisher, router, worker
+from user_data.agent import check, discovery, engine, life, publisher, router, telemetry, worker
 from user_data.agent.aws import AwsError, Fleet, GroupMember, Metrics, SecretFormatError
+from user_data.agent.engine_pages import EnginePages
+from user_data.agent.gpu import Nvml, Patient
 from user_data.agent.group_calls import GroupCalls
 from user_data.agent.host import DEFAULT_CONFIG, ConfigError, load_config, rooted
 from user_data.agent.log import Log
@@ -89,7 +91,8 @@ def _discovery(options: argparse.Namespace, log: Log) -> int:
 def _publisher(node: NodeConfig, config: RouterConfig, loop: discovery.Discovery, log: Log) -> publisher.Publisher:
     source = publisher.RouterMetrics(lambda: router.listen_address(config, _private_ip), config.prometheus_port)
     sink = Metrics.connect(node.logs.metrics_namespace, node.region)
-    return publisher.Publisher(node.deployment, source, sink, lambda: loop.view, log)
+    place = publisher.Place(node.deployment, source, EnginePages(log), sink, lambda: loop.view)
+    return publisher.Publisher(place, log)
 
 
 def _router(options: argparse.Namespace, log: Log) -> int:
@@ -107,8 +110,11 @@ def _worker(options: argparse.Namespace, log: Log) -> int:
     host = worker.Host(node, config, _private_ip())
     if options.dry_run:
         _print_command(engine.command(config, host.private_ip, with_key=node.api_key_parameter is not None))
+        telemetry.print_metrics(_telemetry(host, log))
         return OK
     stop = _stop_on_signals()
+    if not options.once:
+        telemetry.start(_telemetry(host, log), stop)
     if config.life_cycle is None or options.once:  # --once is for a look by hand: it answers no hook
         worker.run(host, stop, log, once=options.once)
         return OK
@@ -117,6 +123,14 @@ def _worker(options: argparse.Namespace, log: Log) -> int:
         calls = GroupCalls(member, stop, log)
         life.Life(life.Scene(host, config.life_cycle, calls, Watch(signals, log), stop, log)).run()
     return OK
+
+
+def _telemetry(host: worker.Host, log: Log) -> telemetry.Telemetry:
+    node = host.node
+    sink = Metrics.connect(node.logs.metrics_namespace, node.region)
+    gpus = Patient(Nvml())
+    sources = telemetry.Sources(node.deployment, host.worker.pool, host.url, EnginePages(log), gpus, sink)
+    return telemetry.Telemetry(sources, log)
 
 
 VERBS: dict[str, Callable[[argparse.Namespace, Log], int]] = {

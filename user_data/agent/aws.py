@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
@@ -114,6 +115,8 @@ class FleetView:
 
     pools: tuple[str, ...] = ()
     workers: tuple[Worker, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    """The name that clients send as `model`, by pool; of pools without instances too."""
 
     @property
     def in_service(self) -> tuple[Worker, ...]:
@@ -154,7 +157,8 @@ class Fleet:
         with _edge("ec2:DescribeInstances"):
             self._learn_addresses(listed)
         workers = tuple(replace(worker, address=self._addresses.get(worker.instance_id)) for worker in listed)
-        return FleetView(tuple(sorted({tags[TAG_POOL] for _, tags in groups})), workers)
+        models = {tags[TAG_POOL]: tags[TAG_MODEL] for _, tags in groups}
+        return FleetView(tuple(sorted(models)), workers, models)
 
     def _groups(self) -> Iterator[AutoScalingGroupTypeDef]:
         paginator = self._autoscaling.get_paginator("describe_auto_scaling_groups")

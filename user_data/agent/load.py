@@ -14,21 +14,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from user_data.node_config import DIMENSION_DEPLOYMENT, DIMENSION_POOL, METRIC_INTERVAL_SECONDS, METRIC_LOAD
+from user_data.agent.prometheus import number
+from user_data.node_config import METRIC_INTERVAL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
-
-    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
     from user_data.agent.aws import Worker
 
 ACTIVE = "smg_worker_requests_active"
 HEALTH = "smg_worker_health"
-
-HIGH_RESOLUTION = 1
-"""CloudWatch API, PutMetricData, StorageResolution: 1 keeps seconds, which alarms of under a minute need."""
 
 EARLY_SECONDS = 1.0
 """A wait that ends this much before the middle of a period is that period's; the next one is the period after."""
@@ -69,9 +64,9 @@ def parse_samples(text: str) -> Samples:
     """Read the router's metrics page.
 
     Raises:
-        ValueError: a value is not a number.
+        ValueError: a value is not a number, or no count.
     """
-    lines = [(name, url, float(value)) for name, url, value in _LINE.findall(text)]
+    lines = [(name, url, number(value)) for name, url, value in _LINE.findall(text)]
     return Samples(
         active={url: value for name, url, value in lines if name == ACTIVE},
         healthy=frozenset(url for name, url, value in lines if name == HEALTH and value > 0),
@@ -91,28 +86,6 @@ def loads(samples: Samples, workers: Iterable[Worker], pools: Iterable[str]) -> 
 def _pool_load(pool: str, urls: list[str], samples: Samples) -> PoolLoad:
     active = sum(samples.active.get(url, 0.0) for url in urls)
     return PoolLoad(pool, active, ready=sum(url in samples.healthy for url in urls), in_service=len(urls))
-
-
-def metric_data(loads: Iterable[PoolLoad], deployment: str, now: datetime) -> list[MetricDatumTypeDef]:
-    """Return what PutMetricData takes: one value a pool, zeros too, because missing data holds scale-in back.
-
-    Names and dimensions come from node_config, as those of the scaling policies do.
-    """
-    return [_datum(load, deployment, now) for load in loads]
-
-
-def _datum(load: PoolLoad, deployment: str, now: datetime) -> MetricDatumTypeDef:
-    return {
-        "MetricName": METRIC_LOAD,
-        "Dimensions": [
-            {"Name": DIMENSION_DEPLOYMENT, "Value": deployment},
-            {"Name": DIMENSION_POOL, "Value": load.pool},
-        ],
-        "Timestamp": now,
-        "Value": load.per_worker,
-        "Unit": "Count",
-        "StorageResolution": HIGH_RESOLUTION,
-    }
 
 
 def until_next(now: float) -> float:

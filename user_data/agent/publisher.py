@@ -1,32 +1,35 @@
-"""Publishes the load of each pool every ten seconds: ask the router, work it out (`load`), put it to CloudWatch.
+"""Publishes the metrics of each pool every ten seconds: ask router and engines, work it out, put it to CloudWatch.
 
-It runs in a thread of its own beside discovery, which neither waits for it nor stops because of it. While the router or
-CloudWatch does not answer, nothing is published: scaling then holds still, where an invented zero would shrink a pool.
+It runs in a thread of its own beside discovery, which neither waits for it nor stops because of it. While the router
+does not answer, only that is published: scaling then holds still, where an invented zero would shrink a pool. What
+CloudWatch does not take is dropped, not kept for later: old values would only move alarms late.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
-from user_data.agent.aws import AwsError
-from user_data.agent.load import PoolLoad, Samples, loads, metric_data, parse_samples, until_next
-from user_data.node_config import METRIC_LOAD
+from user_data import metrics
+from user_data.agent.aws import AwsError, FleetView
+from user_data.agent.datum import datum, dimension_values
+from user_data.agent.dry_run import print_nothing, print_values
+from user_data.agent.load import until_next
+from user_data.agent.pool_metrics import History, Now, PoolReading, pool_data, pool_readings, remember
+from user_data.agent.router_page import RouterReading, read_router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
-    from user_data.agent.aws import FleetView
+    from user_data.agent.engine_page import EngineReading
     from user_data.agent.log import Log
 
 ROUTER_TIMEOUT_SECONDS = 2.0
@@ -48,8 +51,15 @@ class RouterMetricsError(RuntimeError):
 class Source(Protocol):
     """Where the router's metrics come from; `RouterMetrics` is it."""
 
-    def samples(self) -> Samples:
-        """Return what the router says of its workers."""
+    def reading(self) -> RouterReading:
+        """Return what the router says of its workers and requests."""
+
+
+class Engines(Protocol):
+    """Where the engines' metrics come from; `engine_pages.EnginePages` is it."""
+
+    def readings(self, urls: Iterable[str]) -> dict[str, EngineReading]:
+        """Return what each engine says, without those that do not answer usefully."""
 
 
 class Sink(Protocol):
@@ -68,8 +78,8 @@ class RouterMetrics:
         self._port = port
         self._url: str | None = None
 
-    def samples(self) -> Samples:
-        """Return what the router says of its workers.
+    def reading(self) -> RouterReading:
+        """Return what the router says of its workers and requests.
 
         Raises:
             RouterMetricsError: no answer, or one that is no metrics page.
@@ -83,55 +93,82 @@ class RouterMetrics:
         if answer.status_code != HTTPStatus.OK:
             raise RouterMetricsError(self._url, str(answer.status_code), answer.text[:200])
         try:
-            return parse_samples(answer.text)
+            return read_router(answer.text)
         except ValueError as error:
             raise RouterMetricsError(self._url, type(error).__name__, str(error)) from error
 
 
-class Publisher:
-    """Measures and publishes; remembers only what went wrong last, to tell it once."""
+@dataclass(frozen=True)
+class Place:
+    """Everything that the publisher touches outside itself."""
 
-    def __init__(
-        self, deployment: str, source: Source, sink: Sink, view: Callable[[], FleetView | None], log: Log
-    ) -> None:
-        """`view` returns what discovery saw last, None while it has seen nothing; it is called from the thread."""
-        self._deployment = deployment
-        self._source = source
-        self._sink = sink
-        self._view = view
+    deployment: str
+    source: Source
+    engines: Engines
+    sink: Sink
+    view: Callable[[], FleetView | None]
+    """What discovery saw last, None while it has seen nothing; called from the publisher's thread."""
+
+
+class Publisher:
+    """Measures and publishes; remembers the last reading, and what went wrong last, to tell it once."""
+
+    def __init__(self, place: Place, log: Log, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic` tells the seconds between two readings: the time of day may be set in between."""
+        self._place = place
         self._log = log
+        self._monotonic = monotonic
+        self._history = History()
         self._fault = STARTING
 
-    def measure(self) -> tuple[PoolLoad, ...]:
-        """Ask the router, and return the load of every pool that discovery knows of.
+    def measure(self) -> tuple[PoolReading, ...]:
+        """Ask the router and the engines, and return the values of every pool that discovery knows of.
 
         Raises:
             RouterMetricsError: the router did not answer.
             MetadataError: this host's address is not known yet.
         """
-        view = self._view()
-        if view is None or not view.pools:
-            return ()
-        return loads(self._source.samples(), view.workers, view.pools)
+        view = self._place.view() or FleetView()
+        router = self._place.source.reading()
+        at = self._monotonic()
+        urls = [worker.url for worker in view.in_service if worker.url]
+        now = Now(at, router, self._place.engines.readings(urls))
+        history, self._history = self._history, remember(self._history, now, urls)
+        return pool_readings(history, now, view)
 
     def step(self, now: datetime) -> None:
-        """Publish the load once, stamped with `now`; what goes wrong is logged, once per change."""
+        """Publish once, stamped with `now`; what goes wrong is logged, once per change."""
+        silent: RouterMetricsError | None = None
+        pools: tuple[PoolReading, ...] = ()
         try:
-            measured = self.measure()
-            if measured:
-                self._sink.put(metric_data(measured, self._deployment, now))
-                self._published(measured)
+            try:
+                pools = self.measure()
+            except RouterMetricsError as error:
+                silent = error
+            self._place.sink.put(self._data(pools, now, up=silent is None))
         except Exception as error:  # noqa: BLE001 - even a fault of ours must not end scaling until the next restart
             self._failed(error)
+        else:
+            self._put(pools, silent)
 
     def run(self, stop: threading.Event, clock: Callable[[], float] = time.time) -> None:
         """Publish in the middle of every period of CloudWatch until `stop` is set."""
         while not stop.wait(until_next(clock())):
             self.step(datetime.fromtimestamp(clock(), UTC))
 
-    def _published(self, measured: tuple[PoolLoad, ...]) -> None:
+    def _data(self, pools: tuple[PoolReading, ...], now: datetime, *, up: bool) -> list[MetricDatumTypeDef]:
+        name = self._place.deployment
+        return [datum(metrics.ROUTER_UP, float(up), dimension_values(name), now), *pool_data(pools, name, now)]
+
+    def _put(self, pools: tuple[PoolReading, ...], silent: RouterMetricsError | None) -> None:
+        if silent:
+            self._failed(silent)
+        elif pools:
+            self._published({reading.load.pool: reading.load.per_worker for reading in pools})
+
+    def _published(self, loads: dict[str, float]) -> None:
         if self._fault != NO_FAULT:
-            self._log.info("load_published", after=self._fault, loads={load.pool: load.per_worker for load in measured})
+            self._log.info("load_published", after=self._fault, loads=loads)
         self._fault = NO_FAULT
 
     def _failed(self, error: Exception) -> None:
@@ -149,7 +186,7 @@ def start(publisher: Publisher, stop: threading.Event) -> threading.Thread:
 
 
 def print_loads(publisher: Publisher) -> None:
-    """Print what would be published now, one JSON object a pool, or why nothing would be.
+    """Print what would be published now, one JSON object a metric, or why nothing of the pools would be.
 
     Raises:
         MetadataError: this host's address is not known.
@@ -157,11 +194,10 @@ def print_loads(publisher: Publisher) -> None:
     try:
         measured = publisher.measure()
     except RouterMetricsError as error:
-        _print({"action": "publish_nothing", "reason": str(error)})
+        print_nothing(str(error))
         return
-    for load in measured:
-        _print({"action": "publish", "metric": METRIC_LOAD, "value": load.per_worker, **asdict(load)})
-
-
-def _print(fields: dict[str, str | float]) -> None:
-    sys.stdout.write(json.dumps(fields) + "\n")
+    for reading in measured:
+        load = reading.load
+        print_values({metrics.LOAD: load.per_worker}, asdict(load))
+        others = {metric: value for metric, value in reading.values.items() if metric != metrics.LOAD}
+        print_values(others, {"pool": load.pool})
