@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("settings", "stacks", "user_data", "packer", "fleet", "rehearsal", "simulator", "bench", "scripts", "benchmarks")
+FOLDERS = (
+    "settings",
+    "stacks",
+    "user_data",
+    "packer",
+    "fleet",
+    "rehearsal",
+    "simulator",
+    "bench",
+    "scripts",
+    "benchmarks",
+)
 MEDIAN_LIMIT, P90_LIMIT, FILE_LIMIT = 12, 30, 400
 LONGEST = 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.user_data.nodes import WORKER_NODE
 from user_data.cloudwatch_agent import METRICS_INTERVAL_SECONDS, agent_configuration
-from user_data.metrics import ALL_METRICS, Metric
+from user_data.metrics import ALL_METRICS, LOG_METRICS, Metric
 from user_data.node_config import DIMENSION_POOL, METRIC_INTERVAL_SECONDS
 
 METRIC_MONTH_USD = 0.30
@@ -30,7 +30,7 @@ def _row(metric: Metric) -> str:
 
 def cost() -> str:
     """The monthly cost, with its arithmetic."""
-    of_pool = sum(DIMENSION_POOL in metric.dimensions for metric in ALL_METRICS)
+    of_pool = sum(DIMENSION_POOL in metric.dimensions for metric in ALL_METRICS) + len(LOG_METRICS)
     of_deployment = len(ALL_METRICS) - of_pool
     of_host = _host_metrics()
     calls, agent_calls = _calls(METRIC_INTERVAL_SECONDS), _calls(METRICS_INTERVAL_SECONDS)

@@ -31,5 +31,5 @@ def test_the_page_is_up_to_date(name: str) -> None:
 def test_every_metric_has_a_name_of_its_own_and_is_in_one_list() -> None:
     names = [metric.name for metric in metrics.ALL_METRICS]
     assert len(set(names)) == len(names)
-    lists = (metrics.POOL_METRICS, metrics.WORKER_METRICS, (metrics.ROUTER_UP, metrics.BOOT_FAILURES))
+    lists = (metrics.POOL_METRICS, metrics.WORKER_METRICS, (metrics.ROUTER_UP,), metrics.LOG_METRICS)
     assert sorted(names) == sorted(metric.name for group in lists for metric in group)
