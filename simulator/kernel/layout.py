@@ -61,6 +61,8 @@ class State(NamedTuple):
     request: Ints
     moment: Floats
     arena: Ints
+    """Block ids of the requests in flight, and beside each the node that `reserve` found or pinned."""
+    arena_node: Ints
     tree_table: Ints
     tree_node: Ints
     tree_ends: Ints
@@ -106,6 +108,7 @@ def new_state(engine: EngineProfile, router: RouterProfile, slo: Slo, block_toke
         request=_chained(np.zeros((router.max_concurrent_requests, REQUEST_COLUMNS), np.int64), LINK),
         moment=np.zeros((router.max_concurrent_requests, 4)),
         arena=np.zeros(1, np.int64),
+        arena_node=np.zeros(1, np.int64),
         tree_table=np.full(_table_size(tree), -1, np.int64),
         tree_node=_chained(np.zeros((tree, 4), np.int64), NEWER),
         tree_ends=np.array([-1, -1, 0, 0], np.int64),
@@ -195,4 +198,7 @@ def with_room(state: State, blocks: int) -> State:
     needed = int(state.state[ARENA_USED]) + blocks
     if needed <= len(state.arena):
         return state
-    return state._replace(arena=np.concatenate([state.arena, np.zeros(2 * needed - len(state.arena), np.int64)]))
+    more = np.zeros(2 * needed - len(state.arena), np.int64)
+    return state._replace(
+        arena=np.concatenate([state.arena, more]), arena_node=np.concatenate([state.arena_node, more])
+    )

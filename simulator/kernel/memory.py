@@ -18,11 +18,13 @@ def used_tokens(s: State, w: int) -> int:
 def reserve(s: State, w: int, r: int) -> bool:
     """Match the cache and set aside what the request will need; False, and no change, when it does not fit."""
     at, count, block = s.request[r, col.BLOCKS_AT], s.request[r, col.PROMPT_BLOCKS], s.bound[col.BLOCK]
+    table, node = s.table[w], s.node[w]
     matched, added = 0, 0
     for index in range(count):
-        which = find(s.table[w], s.node[w], s.arena[at + index])
+        which = find(table, node, s.arena[at + index])
+        s.arena_node[at + index] = which
         matched += which >= 0 and matched == index
-        added += which < 0 or s.node[w, which, col.PINS] == 0
+        added += which < 0 or node[which, col.PINS] == 0
     own = s.request[r, col.PROMPT] - count * block + s.request[r, col.OUTPUT]
     if used_tokens(s, w) + added * block + own > s.bound[col.CAPACITY]:
         return False
@@ -40,13 +42,16 @@ def _pin(s: State, w: int, r: int) -> None:
     table, node, ends = s.table[w], s.node[w], s.ends[w]
     at = s.request[r, col.BLOCKS_AT]
     for index in range(at, at + s.request[r, col.PROMPT_BLOCKS]):
-        which = find(table, node, s.arena[index])
+        which = s.arena_node[index]
+        if which < 0:
+            which = find(table, node, s.arena[index])  # an id that a faulty file has twice in one prompt
         if which < 0:
             which = add(table, node, ends, s.arena[index])
             s.worker[w, col.PINNED] += 1
         elif node[which, col.PINS] == 0:
             unlink(node, ends, which)
             s.worker[w, col.PINNED] += 1
+        s.arena_node[index] = which
         node[which, col.PINS] += 1
 
 
@@ -57,7 +62,7 @@ def release(s: State, w: int, r: int) -> None:
     s.worker[w, col.PRIVATE] -= s.request[r, col.OWN]
     at, prompt = s.request[r, col.BLOCKS_AT], s.request[r, col.PROMPT_BLOCKS]
     for index in range(s.request[r, col.BLOCKS] - 1, -1, -1):
-        which = find(table, node, s.arena[at + index])
+        which = s.arena_node[at + index] if index < prompt else find(table, node, s.arena[at + index])
         if index < prompt:
             node[which, col.PINS] -= 1
             if node[which, col.PINS] == 0:
