@@ -190,7 +190,8 @@ def table(runs: list[Figures]) -> str:
         "| workload | requests | seconds | requests/s | of CPU time | peak memory | attainment | cache hits | digest |"
     )
     rows = [
-        f"| {run.name} | {run.requests:,} | {run.seconds:.1f} | {run.requests / run.seconds:,.0f} | {run.requests / run.cpu_seconds:,.0f} "
+        f"| {run.name} | {run.requests:,} | {run.seconds:.1f} | {run.requests / run.seconds:,.0f} "
+        f"| {run.requests / run.cpu_seconds:,.0f} "
         f"| {run.peak_mib:.0f} MiB | {run.attainment:.3f} | {run.cache_hit_rate:.2f} | {run.digest} |"
         for run in runs
     ]
