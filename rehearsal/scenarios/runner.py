@@ -75,6 +75,7 @@ def play(scenario: Scenario, stage: Stage) -> Result:
     finally:
         loads.stop_sending()
         timeline.stop()
+    stage.release_scaling()  # the deployment is left as its settings say
     entries = () if stage.real_engine else engine_ledgers(stage.work)
     evidence = Evidence(records, tuple(timeline.samples), loads.concurrency, entries)
     return _judge(scenario, played, evidence, time.monotonic() - begun)

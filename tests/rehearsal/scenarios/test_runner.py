@@ -118,16 +118,18 @@ def test_the_busiest_moment(spans: tuple[tuple[float, float], ...], most: int) -
 
 
 def test_a_scenario_plays_on_a_group_that_does_not_scale_by_itself_also_after_an_apply() -> None:
+    seen = []
+
     def applies(stage: Stage) -> Played:
+        seen.append(fleet.autopilot.held)
         stage.apply("a stack", {})
+        seen.append(fleet.autopilot.held)
         return Played(lambda _evidence: [])
 
     with acting() as (stage, fleet):
         play(replace(QUIET, play=applies), stage)
-        assert fleet.autopilot.held
-        stage.release_scaling()
         stage.apply("a stack", {})
-        assert not fleet.autopilot.held
+        assert [*seen, fleet.autopilot.held] == [True, True, False]
 
 
 def test_a_part_of_the_load_begins_and_a_play_adds_more() -> None:
