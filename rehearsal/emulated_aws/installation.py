@@ -11,6 +11,7 @@ from rehearsal.emulated_aws import (
     monitoring,
     nat,
     power,
+    query_definitions,
     read_back,
     scaling_api,
     scaling_calls,
@@ -31,6 +32,7 @@ def install_extensions() -> None:
     monitoring.install()
     nat.install()
     power.install()  # after addresses: what an instance held is free when it begins to shut down
+    query_definitions.install()
     read_back.install()
     scaling_api.install()
     scaling_calls.install()

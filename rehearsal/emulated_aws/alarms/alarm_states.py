@@ -189,7 +189,8 @@ def _evaluate_due(backend: CloudWatchBackend, alarm: Alarm, now: datetime) -> No
         shown = {"recentDatapoints": [value for _, value in verdict.values], "threshold": rule.threshold}
         alarm.update_state(verdict.reason, json.dumps(shown), verdict.state.value)
         _changed(alarm, before.value, now)
-    elif watch.acted is None or now >= watch.acted + timedelta(seconds=REPEAT_SECONDS):
+    elif watch.acted is None or now >= watch.acted + timedelta(seconds=REPEAT_SECONDS - rule.interval / 2):
+        # The evaluation nearest to the minute: one that comes some milliseconds early must not wait for the next.
         _invoke(alarm, before.value, now, repeated=True)
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from rehearsal.emulated_aws.alarms import alarm_states, metric_answers, metric_store, policies, scheduled
+from rehearsal.emulated_aws.alarms import (
+    alarm_states,
+    group_metrics,
+    log_metrics,
+    metric_answers,
+    metric_store,
+    policies,
+    scheduled,
+)
 from rehearsal.emulated_aws.scaling_groups import ON_TICK
 
 
@@ -10,7 +18,8 @@ def install() -> None:
     """Put them into moto, and have them looked at with every tick of the life cycle."""
     metric_store.install()
     metric_answers.install()
+    log_metrics.install()
     alarm_states.install()
     policies.install()
     scheduled.install()
-    ON_TICK.extend((scheduled.carry_out_schedules, alarm_states.evaluate_alarms))
+    ON_TICK.extend((group_metrics.publish, scheduled.carry_out_schedules, alarm_states.evaluate_alarms))

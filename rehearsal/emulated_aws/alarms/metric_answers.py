@@ -35,7 +35,7 @@ def _get_metric_data(
     scan_by: str = "TimestampAscending",
 ) -> list[dict[str, Any]]:
     """API_GetMetricData.html. Every query is worked out over whole periods from the start on."""
-    if any(_is_motos(query) for query in queries):
+    if any(_is_motos(self, query) for query in queries):
         found: list[dict[str, Any]] = _moto_get_data(self, queries, start_time, end_time, scan_by)
         return found
     if start_time >= end_time:
@@ -49,9 +49,11 @@ def _get_metric_data(
         ]
 
 
-def _is_motos(query: Mapping[str, Any]) -> bool:
-    namespace = query.get("MetricStat", {}).get("Metric", {}).get("Namespace", "")
-    return str(namespace).startswith(AWS_NAMESPACE) or str(query.get("Expression", "")).startswith(INSIGHTS)
+def _is_motos(backend: CloudWatchBackend, query: Mapping[str, Any]) -> bool:
+    metric = Query.of(query).metric if query.get("MetricStat") else None
+    if metric is None:
+        return str(query.get("Expression", "")).startswith(INSIGHTS)
+    return metric.namespace.startswith(AWS_NAMESPACE) and metric not in store_of(backend).points
 
 
 def _result(
@@ -118,11 +120,11 @@ def _periods(since: datetime, until: datetime, period: int) -> range:
 def _get_metric_statistics(self: CloudWatchResponse) -> ActionResult:
     """API_GetMetricStatistics.html: every statistic that is asked for, of each period that has data."""
     given = self._get_params()
-    if str(given["Namespace"]).startswith(AWS_NAMESPACE):
-        return _moto_get_statistics(self)
     period, unit = int(given["Period"]), given.get("Unit")
     names = [*(given.get("Statistics") or ()), *(given.get("ExtendedStatistics") or ())]
     metric = MetricId.of(given["Namespace"], given["MetricName"], given.get("Dimensions") or ())
+    if metric.namespace.startswith(AWS_NAMESPACE) and metric not in store_of(self.cloudwatch_backend).points:
+        return _moto_get_statistics(self)
     starts = _periods(given["StartTime"], given["EndTime"], period)
     rows: dict[int, dict[str, float]] = {}
     try:

@@ -44,7 +44,8 @@ def capacity_of(group: Group, warmup_seconds: int, now: datetime) -> Capacity:
     """
     members = [member for member in group.members.values() if member.state.counts]
     warm = sum(member.ready(now, warmup_seconds) for member in members)
-    leaving = sum(member.state.leaving and not member.returns for member in group.members.values())
+    gone = [member for member in group.members.values() if member.state.leaving and not member.state.warmed]
+    leaving = sum(not member.returns for member in gone)
     spec = group.spec
     return Capacity(group.desired, spec.min_size, spec.max_size, max(0, group.desired - warm), leaving)
 

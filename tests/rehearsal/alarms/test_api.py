@@ -395,3 +395,68 @@ def test_a_bad_schedule_is_refused_and_a_group_takes_its_schedules_along(site: S
             AutoScalingGroupName=site.name, ScheduledActionName="bad", Recurrence="0 9 * *", MinSize=3
         )
     assert site.aws.describe_scheduled_actions(AutoScalingGroupName=site.name)["ScheduledUpdateGroupActions"] == []
+
+
+# What AWS itself publishes, and what is counted in logs.
+
+
+def statistic(site: Site, namespace: str, name: str, dimensions: dict[str, str]) -> list[float]:
+    answer = site.watch.get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=now() - timedelta(minutes=10),
+        EndTime=now() + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Sum"],
+    )
+    return [row["Sum"] for row in answer["Datapoints"]]
+
+
+def test_a_group_publishes_what_is_enabled_every_minute(site: Site) -> None:
+    site.aws.enable_metrics_collection(
+        AutoScalingGroupName=site.name, Metrics=["GroupInServiceInstances"], Granularity="1Minute"
+    )
+    site.run(180)
+    group = {"AutoScalingGroupName": site.name}
+    assert statistic(site, "AWS/AutoScaling", "GroupInServiceInstances", group)[-3:] == [2, 2, 2]
+    assert statistic(site, "AWS/AutoScaling", "GroupDesiredCapacity", group) == []
+
+
+def test_metric_filters_count_lines_and_logs_their_volume(server: None) -> None:  # noqa: ARG001 - it has to run
+    logs, watch = client("logs"), client("cloudwatch")
+    logs.create_log_group(logGroupName="g")
+    logs.create_log_stream(logGroupName="g", logStreamName="s")
+    made = {"metricName": "Failures", "metricNamespace": "Fleet/d/p", "metricValue": "1", "unit": "Count"}
+    for pattern in ('"powering off"', '{ $.event = "given_up" && $.pool = "p*" }'):
+        for name in ("first", "again"):
+            logs.put_metric_filter(
+                logGroupName="g", filterName=f"f-{name}", filterPattern=pattern, metricTransformations=[made]
+            )
+    assert len(logs.describe_metric_filters(logGroupName="g")["metricFilters"]) == 2
+    lines = ['{"event": "given_up", "pool": "p1"}', '{"event": "given_up", "pool": "q"}', '{"event": "up"}', "text"]
+    stamp = int(now().timestamp() * 1000)
+    logs.put_log_events(
+        logGroupName="g", logStreamName="s", logEvents=[{"timestamp": stamp, "message": line} for line in lines]
+    )
+    site = Site("", None, watch)
+    assert statistic(site, "Fleet/d/p", "Failures", {}) == [2]  # two filters, each of which counts the one line
+    assert statistic(site, "AWS/Logs", "IncomingBytes", {"LogGroupName": "g"}) == [
+        sum(len(line) + 26 for line in lines)
+    ]
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        logs.put_metric_filter(
+            logGroupName="g", filterName="bad", filterPattern="{ $.a > 3 }", metricTransformations=[made]
+        )
+
+
+def test_saved_queries_are_kept_changed_and_deleted(server: None) -> None:  # noqa: ARG001 - it has to run
+    logs = client("logs")
+    made = logs.put_query_definition(name="q", queryString="fields @message", logGroupNames=["g"])["queryDefinitionId"]
+    logs.put_query_definition(queryDefinitionId=made, name="q2", queryString="limit 1")
+    (kept,) = logs.describe_query_definitions(queryDefinitionNamePrefix="q")["queryDefinitions"]
+    assert (kept["queryDefinitionId"], kept["name"], kept["queryString"]) == (made, "q2", "limit 1")
+    assert logs.describe_query_definitions(queryDefinitionNamePrefix="x")["queryDefinitions"] == []
+    assert logs.delete_query_definition(queryDefinitionId=made)["success"] is True
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        logs.delete_query_definition(queryDefinitionId=made)

@@ -55,6 +55,27 @@ def test_an_expression_gives_a_series(expression: str, wanted: dict[int, float])
     assert result(expression) == pytest.approx(wanted)
 
 
+IDLE = "IF(most == least AND FILL(leaving, 0) < 1 AND least > 1 AND flying < 6 * (least - 1), 1, 0)"
+
+
+@pytest.mark.parametrize(
+    ("flying", "least", "most", "leaving", "wanted"),
+    [
+        (5.0, 2.0, 2.0, None, 1),
+        (6.0, 2.0, 2.0, None, 0),
+        (0.0, 1.0, 1.0, 0.0, 0),
+        (1.0, 2.0, 3.0, 0.0, 0),
+        (1.0, 3.0, 3.0, 1.0, 0),
+    ],
+)
+def test_a_guard_of_many_conditions(
+    flying: float, least: float, most: float, leaving: float | None, wanted: int
+) -> None:
+    metrics = {"flying": {0: flying}, "least": {0: least}, "most": {0: most}}
+    rest = {} if leaving is None else {0: leaving}
+    assert Math((0,), 60, {**metrics, "leaving": rest}, {"e": IDLE}).series("e") == {0: wanted}
+
+
 def test_an_expression_uses_others() -> None:
     assert result("half * 4", half="m1 / 2") == {0: 2, 10: 4, 30: 8}
 
