@@ -142,8 +142,9 @@ def _reason(change: Change, used: tuple[tuple[int, float], ...], breaching: int,
     shown = ", ".join(f"{value} ({datetime.fromtimestamp(at, UTC):%d/%m/%y %H:%M:%S})" for at, value in used)
     filling = f" and {filled} missing datapoints [treated as {rule.missing}]" if filled else ""
     count = breaching if alarm else len(used) + filled - breaching
+    enough = rule.points if alarm else rule.periods - rule.points + 1
     return (
         f"Threshold Crossed: {count} out of the last {len(used) + filled} datapoints [{shown}]{filling} "
         f"{'were' if alarm else 'were not'} {COMPARISONS[rule.comparison][1]} the threshold ({rule.threshold}) "
-        f"(minimum {rule.points} datapoints for {change.old.value} -> {change.new.value} transition)."
+        f"(minimum {enough} datapoints for {change.old.value} -> {change.new.value} transition)."
     )

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from moto.cloudwatch.exceptions import InvalidParameterValue
-from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.models import CloudWatchBackend, MetricDatumBase
 
 from rehearsal.emulated_aws.alarms.metric_math import Math, Series
 from rehearsal.emulated_aws.alarms.schedules import utc
@@ -160,19 +160,28 @@ def _put_metric_data(self: CloudWatchBackend, namespace: str, metric_data: list[
         if not any(datum.get(kind) not in (None, []) for kind in ("Value", "Values", "StatisticValues")):
             raise InvalidParameterValue(f"The parameter MetricData.member.{number} must have a value.")
     with WORLD.lock:
-        store, new = store_of(self), []
+        store = store_of(self)
         for datum in metric_data:
             metric = MetricId.of(namespace, datum["MetricName"], datum.get("Dimensions") or ())
-            if metric not in store.points:
-                new.append({key: value for key, value in datum.items() if key in {"MetricName", "Dimensions", "Unit"}})
             store.add(metric, str(datum.get("Unit") or "None"), _point(datum))
-        # One data point of each metric is enough for moto's ListMetrics, which goes through all of them.
-        _moto_put(self, namespace, [{**datum, "Value": 0.0} for datum in new])
 
 
-_moto_put = CloudWatchBackend.put_metric_data
+def _get_all_metrics(self: CloudWatchBackend) -> list[MetricDatumBase]:
+    """What ListMetrics chooses from: every metric once, also those that AWS itself published."""
+    with WORLD.lock:
+        kept = [
+            MetricDatumBase(
+                metric.namespace,
+                metric.name,
+                [{"Name": name, "Value": value} for name, value in sorted(metric.dimensions)],
+                None,
+            )
+            for metric in store_of(self).points
+        ]
+    return kept + self.aws_metric_data
 
 
 def install() -> None:
     """Keep metrics so."""
     extend(CloudWatchBackend, "put_metric_data", _put_metric_data)
+    extend(CloudWatchBackend, "get_all_metrics", _get_all_metrics)

@@ -81,7 +81,9 @@ def test_the_reason_tells_values_and_counts() -> None:
         "were greater than the threshold (5.0) (minimum 3 datapoints for OK -> ALARM transition)."
     )
     assert verdict.latest == 9.0
-    assert judge(rule(), "0 0 0 X 0").reason.startswith("Threshold Crossed: 2 out of the last 3 datapoints [1.0")
+    quiet = judge(rule(), "0 0 0 X 0", State.ALARM).reason
+    assert quiet.startswith("Threshold Crossed: 2 out of the last 3 datapoints [1.0")
+    assert quiet.endswith("(minimum 1 datapoints for ALARM -> OK transition).")
     assert "and 2 missing datapoints [treated as breaching]" in judge(rule(missing="breaching"), "----X").reason
 
 

@@ -123,6 +123,8 @@ def test_a_group_publishes_what_is_enabled_every_minute(site: Site) -> None:
     group = {"AutoScalingGroupName": site.name}
     assert statistic(site, "AWS/AutoScaling", "GroupInServiceInstances", group)[-3:] == [2, 2, 2]
     assert statistic(site, "AWS/AutoScaling", "GroupDesiredCapacity", group) == []
+    asked = {"Namespace": "AWS/AutoScaling", "Dimensions": [{"Name": "AutoScalingGroupName", "Value": site.name}]}
+    assert [found["MetricName"] for found in site.watch.list_metrics(**asked)["Metrics"]] == ["GroupInServiceInstances"]
 
 
 def test_metric_filters_count_lines_and_logs_their_volume(server: None) -> None:  # noqa: ARG001 - it has to run
