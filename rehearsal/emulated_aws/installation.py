@@ -12,6 +12,7 @@ from rehearsal.emulated_aws import (
     monitoring,
     nat,
     power,
+    query_definitions,
     read_back,
     scaling_api,
     scaling_calls,
@@ -20,6 +21,7 @@ from rehearsal.emulated_aws import (
     transport,
     versions,
 )
+from rehearsal.emulated_aws.alarms import installation as alarms
 
 
 @cache  # an extension wraps what it finds: a second time it would wrap itself
@@ -32,6 +34,7 @@ def install_extensions() -> None:
     monitoring.install()
     nat.install()
     power.install()  # after addresses: what an instance held is free when it begins to shut down
+    query_definitions.install()
     read_back.install()
     scaling_api.install()
     scaling_calls.install()
@@ -39,3 +42,4 @@ def install_extensions() -> None:
     templates.install()
     transport.install()
     versions.install()
+    alarms.install()  # after scaling_calls, whose deletion of a group it goes on calling
