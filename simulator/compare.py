@@ -1,0 +1,99 @@
+"""Several policies on one workload, each from the same start, against the clairvoyant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from simulator.capacity import GroupPlan
+from simulator.clairvoyant import Bound, clairvoyant
+from simulator.cloudwatch import Delays
+from simulator.recipes import BASELINES, CLAIRVOYANT, FIXED, OURS, OurNumbers, Recipe, fixed, ours
+from simulator.results import Labels, Prices, Result, result
+from simulator.run import Course, simulate
+from simulator.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A policy's row and its course for the picture."""
+
+    result: Result
+    course: Course
+
+
+@dataclass
+class Comparison:
+    """A workload, a group and prices; makes outcomes one by one and keeps the bound.
+
+    Without an initial size every policy starts with the clairvoyant's fleet, long warmed up: a trace is cut out of a
+    longer day, and its first second is no scaling event.
+    """
+
+    workload: Workload
+    plan: GroupPlan
+    prices: Prices
+    numbers: OurNumbers
+    delays: Delays = field(default_factory=Delays)
+    starts_with: int | None = None
+    progress: Callable[[str, float], None] = lambda _name, _share: None
+    _bound: Bound | None = None
+
+    @property
+    def bound(self) -> Bound:
+        """The clairvoyant's schedule, found once."""
+        if self._bound is None:
+            self._bound = clairvoyant(self.workload, self.plan, lambda share: self.progress(CLAIRVOYANT, share))
+        return self._bound
+
+    def recipe(self, name: str) -> Recipe:
+        """A policy by name, with its published or set parameter. The fixed fleet is as large as the bound's peak."""
+        if name == OURS:
+            return ours(self.numbers)
+        return fixed(self.bound.peak, self.plan.max_size) if name == FIXED else BASELINES[name]
+
+    def run(self, recipe: Recipe, parameter: float) -> Outcome:
+        """One policy with one parameter."""
+        start = self.bound.initial if self.starts_with is None else self.starts_with
+        start = int(parameter) if recipe.name == FIXED else start
+        plan = replace(self.plan, initial=start)
+        if recipe.name == FIXED:
+            plan = replace(plan, min_size=start, max_size=start, warm_pool=None, minimums=())
+        run = simulate(
+            self.workload.start(),
+            plan,
+            recipe.make(parameter),
+            self.workload.seconds,
+            self.delays,
+            lambda now: self.progress(recipe.name, min(now / self.workload.seconds, 1.0)),
+        )
+        labels = Labels(recipe.name, parameter, self.prices, self.bound.gpu_hours)
+        return Outcome(result(run, self.workload, labels), run.course)
+
+    def named(self, name: str) -> Outcome:
+        """A policy by name, as published or as set."""
+        if name == CLAIRVOYANT:
+            return self.clairvoyant()
+        recipe = self.recipe(name)
+        return self.run(recipe, recipe.published)
+
+    def clairvoyant(self) -> Outcome:
+        """The bound as a row."""
+        bound = self.bound
+        labels = Labels(CLAIRVOYANT, None, self.prices, bound.gpu_hours)
+        return Outcome(result(bound.run, self.workload, labels, bound.gpu_hours), bound.run.course)
+
+    def tuned(self, recipe: Recipe) -> Outcome:
+        """A policy with the best of the parameters that its recipe tries, by `better`."""
+        tried = [self.run(recipe, parameter) for parameter in recipe.tried if self._sensible(recipe, parameter)]
+        return min(tried, key=lambda outcome: better(outcome.result, self.bound.target))
+
+    def _sensible(self, recipe: Recipe, parameter: float) -> bool:
+        return recipe.name != FIXED or self.plan.min_size <= parameter <= self.plan.max_size
+
+
+def better(row: Result, target: float) -> tuple[bool, float]:
+    """Key of an order: those that reach the target by their hours, then the others by how near they come."""
+    attained = row.slo_attainment or 0.0
+    reached = attained >= target
+    return (not reached, row.gpu_hours if reached else -attained)
