@@ -4,46 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 
-import numpy as np
-from numpy.typing import NDArray
-
-CHUNK_REQUESTS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some requests in a row. Request `i` has the block ids `blocks[offsets[i]:offsets[i + 1]]`.
-
-    A block id stands for a run of `Trace.block_tokens` tokens and all before it. The first `prompt_blocks[i]` ids are
-    those of whole blocks of the prompt; what follows are blocks that the answer fills.
-    """
-
-    arrival: NDArray[np.float64]
-    """Seconds since the trace's start, never falling."""
-    prompt: NDArray[np.int64]
-    output: NDArray[np.int64]
-    blocks: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    prompt_blocks: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """How many requests."""
-        return len(self.arrival)
+from simulator.traces import scale
+from simulator.traces.chunk import Chunk
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A name, the size of its prefix blocks (0: it has none), and a way to read its chunks from the start."""
+    """A name, the size of its prefix blocks (0: it has none), and a way to read its chunks from the start.
+
+    Chunks may be read as often as wanted and are the same each time. Reading raises settings.errors.SettingsError where
+    a file has a fault.
+    """
 
     name: str
     block_tokens: int
     source: Callable[[], Iterator[Chunk]]
 
     def chunks(self) -> Iterator[Chunk]:
-        """All requests, from the start; can be called again."""
-        return self.source()
+        """All requests, from the start."""
+        return (chunk for chunk in self.source() if len(chunk))
 
-    def renamed(self, name: str) -> Trace:
-        """The same trace under another name."""
-        return replace(self, name=name)
+    def scaled(self, rate: float = 1.0, tokens: float = 1.0, seed: int = 0) -> Trace:
+        """`rate` times as many requests (see scale.at_rate), each of `tokens` times the size, blocks included.
+
+        Raises:
+            ValueError: a factor is not above 0.
+        """
+        if rate <= 0 or tokens <= 0:
+            raise ValueError(f"rate {rate} and tokens {tokens} must be above 0")
+        scaled = self if tokens == 1 else self._resized(tokens)
+        return scaled if rate == 1 else replace(scaled, source=partial(scale.at_rate, scaled.chunks, rate, seed))
+
+    def _resized(self, tokens: float) -> Trace:
+        block = max(round(self.block_tokens * tokens), 1) if self.block_tokens else 0
+        return replace(
+            self, block_tokens=block, source=lambda: (chunk.resized(tokens, max(block, 1)) for chunk in self.chunks())
+        )
+
+    def limited(self, seconds: float = inf, requests: float = inf) -> Trace:
+        """The requests of the first `seconds`, and no more than `requests`."""
+        return replace(self, source=partial(scale.cut, self.chunks, seconds, requests))
+
+    def looped(self, times: int) -> Trace:
+        """The trace `times` times, one after the other."""
+        return replace(self, source=partial(scale.repeated, self.chunks, times))
