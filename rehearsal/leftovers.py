@@ -63,9 +63,17 @@ KINDS = (
         "auto scaling group", "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups[].AutoScalingGroupName"
     ),
     Kind("scaling policy", "autoscaling", "describe_policies", "ScalingPolicies[].PolicyName"),
+    Kind(
+        "scheduled action",
+        "autoscaling",
+        "describe_scheduled_actions",
+        "ScheduledUpdateGroupActions[].ScheduledActionName",
+    ),
     Kind("load balancer", "elbv2", "describe_load_balancers", "LoadBalancers[].LoadBalancerArn"),
     Kind("target group", "elbv2", "describe_target_groups", "TargetGroups[].TargetGroupArn"),
     Kind("log group", "logs", "describe_log_groups", "logGroups[].logGroupName"),
+    Kind("metric filter", "logs", "describe_metric_filters", "metricFilters[].filterName"),
+    Kind("saved query", "logs", "describe_query_definitions", "queryDefinitions[].name"),
     Kind("alarm", "cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
     Kind("dashboard", "cloudwatch", "list_dashboards", "DashboardEntries[].DashboardName"),
     Kind("topic", "sns", "list_topics", "Topics[].TopicArn"),

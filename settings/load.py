@@ -60,7 +60,8 @@ def _validate(data: Raw) -> tuple[Settings, list[Fault], list[str]]:
             return Settings.model_validate(_frozen(data)), faults, pruned
         except ValidationError as error:
             found = list(translate(error))
-        faults += [fault for _, fault in found]
+        # A required key that was left out as faulty is not missing too.
+        faults += [fault for _, fault in found if fault.path not in pruned]
         pruned += [_prune(data, location) for location in {tuple(location): None for location, _ in found}]
     raise SettingsError(_in_order(faults))
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from settings.alarms import AlarmSettings
 from settings.bake import BakeSettings
 from settings.base import Name, Section
 from settings.network import AccessSettings, LogSettings, NetworkSettings, StateSettings
@@ -28,6 +29,7 @@ class Settings(Section):
     network: NetworkSettings = Field(default=NetworkSettings(), description="The VPC.")
     state: StateSettings = Field(default=StateSettings(), description="Terraform state.")
     logs: LogSettings = Field(default=LogSettings(), description="Logs and metrics.")
+    alarms: AlarmSettings = Field(default=AlarmSettings(), description="When somebody is told.")
     access: AccessSettings = Field(default=AccessSettings(), description="Who may reach the router.")
     router: RouterSettings = Field(default=RouterSettings(), description="The router.")
     bake: BakeSettings = Field(default=BakeSettings(), description="How images are made.")

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from settings.base import InstanceType, Name, Port, Seconds, Section
+from settings.base import InstanceType, Name, Port, Section
 from settings.engine_arguments import EngineArguments
 from settings.router import ImageSettings, VolumeSettings
+from settings.scaling import ScalingSettings
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 Revision = Annotated[
@@ -78,20 +79,6 @@ class SpotSettings(Section):
     )
 
 
-class ScalingSettings(Section):
-    """When the pool grows and shrinks."""
-
-    target_load: Annotated[float, Field(gt=0)] = Field(
-        default=8.0, description="Running plus queued requests per ready worker that target tracking holds."
-    )
-    scale_in_cooldown_seconds: Seconds = Field(
-        default=600, description="Time the load must stay below half of target_load before one worker leaves."
-    )
-    instance_warmup_seconds: Seconds = Field(
-        default=300, description="Time after which a new worker counts in the group's metrics and refreshes."
-    )
-
-
 class LifecycleSettings(Section):
     """Time limits in the life of a worker."""
 
@@ -119,7 +106,10 @@ class WorkerPool(Section):
         default=None, description="Commit of the model's repository; a bake pins the newest when none is given."
     )
     served_model_name: str | None = Field(default=None, description="Name clients send as `model`; default: model_id.")
-    min_size: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Workers at least.")
+    min_size: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=1,
+        description="Workers at least; 0 lets the pool become empty (see docs/scaling.md for what clients then see).",
+    )
     max_size: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="Workers at most.")
     desired_size: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         default=None, description="Workers at the first apply; later the scaling policy decides. Default: min_size."

@@ -10,9 +10,10 @@ from settings.catalogue import host_architecture
 from settings.engine_catalogue import engine_catalogue
 from settings.subnets import private_blocks, public_blocks
 from stacks.base import Deployment
+from stacks.dashboard import Dashboard, PoolOnDashboard
 from stacks.hosts import MODEL_DEVICE, HostVolume, ModelVolume
 from stacks.images import HostImage, ImageTag
-from stacks.logs import LogGroup, LogsInputs, LogsStack, PoolOnDashboard
+from stacks.logs import LogGroup, LogsInputs, LogsStack
 from stacks.network import NetworkInputs, NetworkStack, Zone
 from stacks.node_configs import router_node, worker_node
 from stacks.router import RouterInputs, RouterStack
@@ -57,19 +58,45 @@ def build_app(app: App, settings: Settings) -> None:
 
 
 def _logs_inputs(settings: Settings, deployment: Deployment) -> LogsInputs:
-    writers = (naming.STACK_NETWORK, naming.STACK_ROUTER, *(naming.workers_stack(p.name) for p in settings.workers))
     return LogsInputs(
         deployment=deployment,
         retention_days=settings.logs.retention_days,
         alarm_email=settings.logs.alarm_email,
-        groups=tuple(LogGroup(stack, naming.log_group(settings, stack)) for stack in writers),
+        gib_per_day=settings.alarms.log_gib_per_day,
+        groups=tuple(LogGroup(stack, naming.log_group(settings, stack)) for stack in _log_writers(settings)),
+        dashboard=dashboard_of(settings),
+    )
+
+
+def _log_writers(settings: Settings) -> tuple[str, ...]:
+    """Stacks with a log group."""
+    return (naming.STACK_NETWORK, naming.STACK_ROUTER, *(naming.workers_stack(pool.name) for pool in settings.workers))
+
+
+def dashboard_of(settings: Settings) -> Dashboard:
+    """What the dashboard of a deployment is about."""
+    return Dashboard(
+        region=settings.region,
+        deployment=settings.name,
+        namespace=settings.logs.metrics_namespace,
         pools=tuple(_on_dashboard(settings, pool) for pool in settings.workers),
+        router_log=naming.log_group(settings, naming.STACK_ROUTER),
+        log_groups=tuple(naming.log_group(settings, stack) for stack in _log_writers(settings)),
     )
 
 
 def _on_dashboard(settings: Settings, pool: WorkerPool) -> PoolOnDashboard:
     group = naming.log_group(settings, naming.workers_stack(pool.name))
-    return PoolOnDashboard(pool.name, naming.worker_group(settings, pool), group)
+    return PoolOnDashboard(
+        name=pool.name,
+        auto_scaling_group=naming.worker_group(settings, pool),
+        log_group=group,
+        target_load=pool.scaling.target_load,
+        kv_usage_high_percent=pool.scaling.kv_usage_high_percent,
+        ttft_seconds=settings.alarms.time_to_first_token_seconds,
+        error_rate_percent=settings.alarms.error_rate_percent,
+        may_be_empty=pool.min_size == 0,
+    )
 
 
 def _network_inputs(settings: Settings, deployment: Deployment, logs: LogsOutputs) -> NetworkInputs:
@@ -125,9 +152,9 @@ def _workers_inputs(settings: Settings, pool: WorkerPool, below: _Below) -> Work
         sizes=(pool.min_size, pool.initial_size, pool.max_size),
         warm_pool=pool.warm_pool,
         spot=_spot(pool),
-        target_load=pool.scaling.target_load,
-        scale_in_seconds=pool.scaling.scale_in_cooldown_seconds,
-        warmup_seconds=pool.scaling.instance_warmup_seconds,
+        scaling=pool.scaling,
+        alarms=settings.alarms,
+        router_log=naming.log_group(settings, naming.STACK_ROUTER),
         ready_timeout_seconds=pool.lifecycle.ready_timeout_seconds,
         min_healthy_percent=pool.lifecycle.min_healthy_percent,
     )

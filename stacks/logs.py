@@ -1,4 +1,4 @@
-"""Log groups, the topic that alarms go to, and a dashboard."""
+"""Log groups, the topic that alarms go to, the alarm on their volume, a dashboard and saved queries."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.cloudwatch_query_definition import CloudwatchQueryDefinition
 from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 
 from settings.naming import STACK_LOGS
+from stacks.alarm import Alarm, Condition, incoming_bytes
 from stacks.base import Deployment, FleetStack
-from stacks.dashboard import dashboard_body
+from stacks.dashboard import Dashboard, dashboard_body
+from stacks.saved_queries import saved_queries
 
 if TYPE_CHECKING:
     from constructs import Construct
+
+DAY = 24 * 60 * 60
+GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -27,23 +33,15 @@ class LogGroup:
 
 
 @dataclass(frozen=True)
-class PoolOnDashboard:
-    """What the dashboard shows of a pool."""
-
-    name: str
-    auto_scaling_group: str
-    log_group: str
-
-
-@dataclass(frozen=True)
 class LogsInputs:
     """Inputs of the logs stack."""
 
     deployment: Deployment
     retention_days: int
     alarm_email: str | None
+    gib_per_day: float
     groups: tuple[LogGroup, ...]
-    pools: tuple[PoolOnDashboard, ...]
+    dashboard: Dashboard
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,10 @@ class LogsStack(FleetStack):
         self._inputs = inputs
         arns = tuple((group.stack, self._group(group).arn) for group in inputs.groups)
         topic = self._alarm_topic()
+        for group in inputs.groups:
+            self._volume_alarm(group, topic)
         self._dashboard()
+        self._saved_queries()
         self.outputs = LogsOutputs(group_arns=arns, alarm_topic_arn=topic.arn)
         for group in inputs.groups:
             self.output(f"log_group_{group.stack.replace('-', '_')}", group.name, f"Log group of {group.stack}")
@@ -86,6 +87,28 @@ class LogsStack(FleetStack):
             )
         return topic
 
+    def _volume_alarm(self, group: LogGroup, topic: SnsTopic) -> None:
+        """One per group: the mail then says whose log it is."""
+        limit = self._inputs.gib_per_day
+        Alarm(
+            name=self.resource_name(group.stack, "log-volume"),
+            description=f"{group.name} received more than {limit:g} GiB in a day.",
+            condition=Condition(limit * GIB, DAY, 1, 1),
+            actions=(topic.arn,),
+        ).on_metric(self, f"log-volume-{group.stack}", incoming_bytes(group.name))
+
     def _dashboard(self) -> None:
-        body = dashboard_body(self.deployment.region, self._inputs.pools)
+        body = dashboard_body(self._inputs.dashboard)
         CloudwatchDashboard(self, "dashboard", dashboard_name=self.deployment.name, dashboard_body=body)
+
+    def _saved_queries(self) -> None:
+        """In a folder of the deployment's name; they refer to the groups, so that AWS has them first."""
+        shown = self._inputs.dashboard
+        for query in saved_queries(shown.router_log, tuple(pool.log_group for pool in shown.pools)):
+            CloudwatchQueryDefinition(
+                self,
+                f"query-{query.name}",
+                name=f"{self.deployment.name}/{query.name}",
+                query_string=query.text,
+                log_group_names=list(query.log_groups),
+            )

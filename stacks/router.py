@@ -10,6 +10,7 @@ from cdktf_cdktf_provider_aws.instance import Instance, InstanceMetadataOptions,
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 
 from settings.naming import STACK_ROUTER
+from stacks.alarm import MINUTE, Alarm, Condition, Series
 from stacks.base import Deployment, FleetStack
 from stacks.hosts import (
     METADATA_HOP_LIMIT,
@@ -20,6 +21,7 @@ from stacks.hosts import (
 )
 from stacks.iam import SESSION_MANAGER, Statement, instance_profile, read_parameter, write_logs, write_metrics
 from stacks.router_balancer import RouterBalancer
+from user_data import metrics
 
 if TYPE_CHECKING:
     from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
@@ -36,6 +38,8 @@ FIND_WORKERS = Statement(
     actions=("autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"),
     any_resource="Describe actions have no resource-level permissions",
 )
+
+DOWN_MINUTES = 3  # systemd starts a router that ended again within seconds
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class RouterStack(FleetStack):
             self._balancer(hosts)
         for index, host in enumerate(hosts):
             self._recovery_alarm(index, host)
+        self._down_alarm()
         self.outputs = RouterOutputs(security_group_id=group.id)
         scheme = "https" if inputs.tls_secret_arns else "http"
         self.output("router_url", f"{scheme}://{inputs.address}:{inputs.port}", "Where clients send requests")
@@ -177,6 +182,24 @@ class RouterStack(FleetStack):
                 self._inputs.logs.alarm_topic_arn,
             ],
         )
+
+    def _down_alarm(self) -> None:
+        """On when the router does not answer, and when nobody says that it does any more.
+
+        The second is the change to INSUFFICIENT_DATA, not missing data taken for a breach: an alarm begins in that
+        state, so that it stays silent until the first router of a new deployment has been up.
+        """
+        router = metrics.ROUTER_UP
+        dimensions = router.dimension_values(self.deployment.name, "")
+        namespace = self._inputs.node.logs.metrics_namespace
+        topic = self._inputs.logs.alarm_topic_arn
+        Alarm(
+            name=self.resource_name(self.stack, "down"),
+            description="The router does not answer (ALARM), or its host tells nothing any more (INSUFFICIENT_DATA).",
+            condition=Condition(1, MINUTE, DOWN_MINUTES, DOWN_MINUTES, "LessThanThreshold", "missing"),
+            actions=(topic,),
+            without_data=(topic,),
+        ).on_metric(self, "down", Series("up", namespace, router.name, router.statistic, dimensions))
 
     def _balancer(self, hosts: tuple[Instance, ...]) -> None:
         RouterBalancer(

@@ -1,4 +1,7 @@
-"""When a pool grows and shrinks: fast out on load per ready worker, slowly and guardedly in."""
+"""When a pool grows and shrinks: fast out on load and on full KV memory, slowly and guardedly in.
+
+docs/scaling.md tells it in one piece, with the reason of every number.
+"""
 
 from __future__ import annotations
 
@@ -11,62 +14,79 @@ from cdktf_cdktf_provider_aws.autoscaling_policy import (
     AutoscalingPolicyTargetTrackingConfigurationCustomizedMetricSpecification,
     AutoscalingPolicyTargetTrackingConfigurationCustomizedMetricSpecificationMetricDimension,
 )
-from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from constructs import Construct
 
-from user_data.node_config import DIMENSION_DEPLOYMENT, DIMENSION_POOL, METRIC_INTERVAL_SECONDS, METRIC_LOAD
+from stacks.alarm import MINUTE, Alarm, Condition, PoolMetrics, holds
+from user_data import metrics
 
-# One worker of N may leave when the rest can carry its share: load x N / (N - 1) ≤ target. N = 2 is the hardest case.
-IDLE_SHARE = 0.5
-MINUTE = 60
+# As many as the alarm of a target tracking policy has: half a minute, longer than one batch of long prompts.
+KV_POINTS = 3
+WAKE_POINTS = 1
+PERCENT = 100
 
 
 @dataclass(frozen=True)
 class ScalingPlan:
-    """The group that scales, the metric that the router host publishes for it, and the numbers."""
+    """The metrics of the group that scales, and the numbers."""
 
-    group_name: str
-    namespace: str
-    deployment: str
-    pool: str
+    metrics: PoolMetrics
+    min_size: int
     target_load: float
+    kv_usage_high_percent: int  # 0: not looked at
+    scale_in_load_percent: int
     scale_in_seconds: int
     warmup_seconds: int
 
     @property
-    def dimensions(self) -> dict[str, str]:
-        """The dimensions under which the load is published."""
-        return {DIMENSION_DEPLOYMENT: self.deployment, DIMENSION_POOL: self.pool}
+    def may_leave(self) -> str:
+        """1 where the other workers would carry all: less than the share of the target, and KV memory below its limit.
+
+        Written without a division, which would have no value for one worker. `most` and `least` are the highest and the
+        lowest number of ready workers of a minute: a change of it starts the quiet time anew, as does a worker that
+        still drains, so that one leaves at a time. Without data the expression has no value.
+        """
+        share = self.target_load * self.scale_in_load_percent / PERCENT
+        steady = "most == least AND FILL(leaving, 0) < 1"
+        carry = f"least > {max(self.min_size, 1)} AND in_flight < {share:g} * (least - 1)"
+        if self.kv_usage_high_percent:
+            carry += f" AND kv * least < {self.kv_usage_high_percent} * (least - 1)"
+        enough = carry if self.min_size else f"(({carry}) OR (least == 1 AND in_flight < 1 AND rate <= 0))"
+        return f"IF({steady} AND {enough}, 1, 0)"
 
 
 class PoolScaling(Construct):
-    """Out: target tracking on the 10-second metric. In: one worker at a time, after a long quiet time."""
+    """Out: target tracking on the 10-second load, and a step when KV memory is full. In: one worker at a time."""
 
     def __init__(self, scope: Construct, construct_id: str, plan: ScalingPlan) -> None:
         super().__init__(scope, construct_id)
         self._plan = plan
-        self._out()
-        self._alarm(self._in())
+        self._group = plan.metrics.group
+        self._out_on_load()
+        if plan.kv_usage_high_percent:
+            self._out_on_kv_usage(self._one_more("kv", "out-kv"))
+        self._in(self._one_less())
+        if plan.min_size == 0:
+            self._wake_up(self._one_more("wake", "wake-up"))
 
-    def _out(self) -> AutoscalingPolicy:
-        plan = self._plan
+    def _out_on_load(self) -> None:
+        plan, load = self._plan, self._plan.metrics.series("load", metrics.LOAD)
         metric = AutoscalingPolicyTargetTrackingConfigurationCustomizedMetricSpecification(
-            namespace=plan.namespace,
-            metric_name=METRIC_LOAD,
+            namespace=load.namespace,
+            metric_name=load.name,
             metric_dimension=[
                 AutoscalingPolicyTargetTrackingConfigurationCustomizedMetricSpecificationMetricDimension(
                     name=name, value=value
                 )
-                for name, value in plan.dimensions.items()
+                for name, value in load.dimensions.items()
             ],
-            statistic="Average",
-            period=METRIC_INTERVAL_SECONDS,
+            statistic=load.statistic,
+            period=metrics.LOAD.period_seconds,
         )
-        return AutoscalingPolicy(
+        AutoscalingPolicy(
             self,
             "out",
-            name=f"{plan.group_name}-out",
-            autoscaling_group_name=plan.group_name,
+            name=f"{self._group}-out",
+            autoscaling_group_name=self._group,
             policy_type="TargetTrackingScaling",
             estimated_instance_warmup=plan.warmup_seconds,
             target_tracking_configuration=AutoscalingPolicyTargetTrackingConfiguration(
@@ -74,36 +94,72 @@ class PoolScaling(Construct):
             ),
         )
 
-    def _in(self) -> AutoscalingPolicy:
-        plan = self._plan
-        one_less = AutoscalingPolicyStepAdjustment(scaling_adjustment=-1, metric_interval_upper_bound="0")
+    def _one_more(self, construct_id: str, name: str) -> AutoscalingPolicy:
+        """One worker; while it warms up it counts as capacity, so an alarm that stays on adds no second one."""
+        return AutoscalingPolicy(
+            self,
+            construct_id,
+            name=f"{self._group}-{name}",
+            autoscaling_group_name=self._group,
+            policy_type="StepScaling",
+            adjustment_type="ChangeInCapacity",
+            estimated_instance_warmup=self._plan.warmup_seconds,
+            step_adjustment=[AutoscalingPolicyStepAdjustment(scaling_adjustment=1, metric_interval_lower_bound="0")],
+        )
+
+    def _one_less(self) -> AutoscalingPolicy:
         return AutoscalingPolicy(
             self,
             "in",
-            name=f"{plan.group_name}-in",
-            autoscaling_group_name=plan.group_name,
+            name=f"{self._group}-in",
+            autoscaling_group_name=self._group,
             policy_type="StepScaling",
             adjustment_type="ChangeInCapacity",
-            metric_aggregation_type="Maximum",
-            step_adjustment=[one_less],
+            step_adjustment=[AutoscalingPolicyStepAdjustment(scaling_adjustment=-1, metric_interval_lower_bound="0")],
         )
 
-    def _alarm(self, policy: AutoscalingPolicy) -> None:
-        """Low for the whole quiet time: the highest load of every minute. Without data nothing is taken away."""
-        plan = self._plan
-        CloudwatchMetricAlarm(
+    def _out_on_kv_usage(self, policy: AutoscalingPolicy) -> None:
+        usage = self._plan.metrics.series("kv", metrics.KV_USAGE)
+        period, limit = metrics.KV_USAGE.period_seconds, self._plan.kv_usage_high_percent
+        Alarm(
+            name=f"{self._group}-kv-full",
+            description="The engines' KV memory is nearly full: long prompts, which a count of requests does not show.",
+            condition=Condition(limit, period, KV_POINTS, KV_POINTS, "GreaterThanOrEqualToThreshold"),
+            actions=(policy.arn,),
+        ).on_metric(self, "kv-full", usage)
+
+    def _in(self, policy: AutoscalingPolicy) -> None:
+        plan, at = self._plan, self._plan.metrics
+        series = [
+            at.series("in_flight", metrics.IN_FLIGHT, "Maximum"),
+            at.series("least", metrics.READY_WORKERS, "Minimum"),
+            at.series("most", metrics.READY_WORKERS, "Maximum"),
+            at.group_series("leaving", "GroupTerminatingInstances"),
+        ]
+        if plan.kv_usage_high_percent:
+            series.append(at.series("kv", metrics.KV_USAGE))
+        if plan.min_size == 0:
+            series.append(at.series("rate", metrics.REQUEST_RATE, "Maximum"))
+        Alarm(
+            name=f"{self._group}-idle",
+            description="The other workers could carry the load of one that leaves, for the whole quiet time.",
+            condition=holds(max(1, plan.scale_in_seconds // MINUTE)),
+            actions=(policy.arn,),
+        ).on_expression(self, "idle", plan.may_leave, *series)
+
+    def _wake_up(self, policy: AutoscalingPolicy) -> None:
+        """The load of an empty pool is 0, whoever asks: refused requests are the only sign that somebody does."""
+        at = self._plan.metrics
+        Alarm(
+            name=f"{self._group}-wanted",
+            description="Requests for a pool without workers were refused: one worker is started.",
+            condition=holds(WAKE_POINTS),
+            actions=(policy.arn,),
+        ).on_expression(
             self,
-            "idle",
-            alarm_name=f"{plan.group_name}-idle",
-            alarm_description="The remaining workers could carry the load of one that leaves.",
-            namespace=plan.namespace,
-            metric_name=METRIC_LOAD,
-            dimensions=plan.dimensions,
-            statistic="Maximum",
-            comparison_operator="LessThanThreshold",
-            threshold=plan.target_load * IDLE_SHARE,
-            period=MINUTE,
-            evaluation_periods=max(1, plan.scale_in_seconds // MINUTE),
-            treat_missing_data="notBreaching",
-            alarm_actions=[policy.arn],
+            "wanted",
+            "IF(refused > 0 AND ready < 1 AND FILL(desired, 0) < 1, 1, 0)",
+            at.series("refused", metrics.REFUSED),
+            at.series("ready", metrics.READY_WORKERS, "Maximum"),
+            at.group_series("desired", "GroupDesiredCapacity"),
         )

@@ -36,7 +36,9 @@ from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityG
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 
 from settings.naming import workers_stack
+from stacks.alarm import PoolMetrics
 from stacks.base import FleetStack
+from stacks.dashboard import GROUP_METRICS
 from stacks.hosts import (
     METADATA_HOP_LIMIT,
     MODEL_DEVICE,
@@ -46,7 +48,9 @@ from stacks.hosts import (
     host_security_group,
 )
 from stacks.iam import SESSION_MANAGER, Statement, instance_profile, read_parameter, write_logs, write_metrics
+from stacks.pool_alarms import PoolAlarms, PoolWatch
 from stacks.scaling import PoolScaling, ScalingPlan
+from stacks.schedules import add_schedules
 from user_data.node_config import TAG_ENGINE_PORT, TAG_MODEL, TAG_POOL
 
 if TYPE_CHECKING:
@@ -56,6 +60,8 @@ if TYPE_CHECKING:
     from cdktf_cdktf_provider_aws.security_group import SecurityGroup
     from constructs import Construct
 
+    from settings.alarms import AlarmSettings
+    from settings.scaling import ScalingSettings
     from settings.workers import WarmPoolSettings
     from stacks.base import Deployment
     from stacks.hosts import HostVolume, ModelVolume
@@ -64,15 +70,6 @@ if TYPE_CHECKING:
     from stacks.network import NetworkOutputs
     from stacks.router import RouterOutputs
     from user_data.node_config import LifeCycleConfig, NodeConfig, WorkerConfig
-
-# What the dashboard shows; groups publish nothing unless asked.
-GROUP_METRICS = (
-    "GroupDesiredCapacity",
-    "GroupInServiceInstances",
-    "GroupPendingInstances",
-    "GroupTerminatingInstances",
-    "GroupTotalInstances",
-)
 
 
 @dataclass(frozen=True)
@@ -103,22 +100,39 @@ class WorkersInputs:
     sizes: tuple[int, int, int]  # least, at the first apply, most
     warm_pool: WarmPoolSettings
     spot: SpotPlan | None
-    target_load: float
-    scale_in_seconds: int
-    warmup_seconds: int
+    scaling: ScalingSettings
+    alarms: AlarmSettings
+    router_log: str
     ready_timeout_seconds: int
     min_healthy_percent: int
 
-    def scaling(self, group_name: str) -> ScalingPlan:
+    def metrics(self, group_name: str) -> PoolMetrics:
+        """Where the metrics of this pool are."""
+        return PoolMetrics(self.node.logs.metrics_namespace, self.deployment.name, self.worker.pool, group_name)
+
+    def scaling_plan(self, group_name: str) -> ScalingPlan:
         """When the group of this pool scales."""
+        scaling = self.scaling
         return ScalingPlan(
-            group_name=group_name,
-            namespace=self.node.logs.metrics_namespace,
-            deployment=self.deployment.name,
-            pool=self.worker.pool,
-            target_load=self.target_load,
-            scale_in_seconds=self.scale_in_seconds,
-            warmup_seconds=self.warmup_seconds,
+            metrics=self.metrics(group_name),
+            min_size=self.sizes[0],
+            target_load=scaling.target_load,
+            kv_usage_high_percent=scaling.kv_usage_high_percent,
+            scale_in_load_percent=scaling.scale_in_load_percent,
+            scale_in_seconds=scaling.scale_in_cooldown_seconds,
+            warmup_seconds=scaling.instance_warmup_seconds,
+        )
+
+    def watch(self, group_name: str) -> PoolWatch:
+        """What is watched of this pool."""
+        return PoolWatch(
+            metrics=self.metrics(group_name),
+            thresholds=self.alarms,
+            topic_arn=self.logs.alarm_topic_arn,
+            workers_log=self.node.logs.group,
+            router_log=self.router_log,
+            model=self.worker.served_model_name,
+            min_size=self.sizes[0],
         )
 
 
@@ -137,7 +151,9 @@ class WorkersStack(FleetStack):
         self._inputs = inputs
         template = self._launch_template(self._security_group(), self._instance_profile())
         group = self._group(template)
-        PoolScaling(self, "scaling", inputs.scaling(group.name))
+        PoolScaling(self, "scaling", inputs.scaling_plan(group.name))
+        add_schedules(self, group.name, inputs.scaling.schedules)
+        PoolAlarms(self, "alarms", inputs.watch(group.name))
         self.outputs = WorkersOutputs(group_name=group.name)
         self.output("auto_scaling_group", group.name, f"Auto Scaling group of pool {inputs.worker.pool}")
 
@@ -269,7 +285,7 @@ class WorkersStack(FleetStack):
             capacity_rebalance=bool(spot),
             health_check_type="EC2",
             health_check_grace_period=self._inputs.ready_timeout_seconds,
-            default_instance_warmup=self._inputs.warmup_seconds,
+            default_instance_warmup=self._inputs.scaling.instance_warmup_seconds,
             enabled_metrics=list(GROUP_METRICS),
             # Terraform would wait for GPU capacity that may take an hour; the group keeps trying and says why.
             wait_for_capacity_timeout="0",
@@ -281,9 +297,12 @@ class WorkersStack(FleetStack):
                 AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True)
                 for key, value in self._group_tags().items()
             ],
-            # From the first apply on, scaling decides how many there are.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
+            lifecycle=TerraformResourceLifecycle(ignore_changes=self._left_alone()),
         )
+
+    def _left_alone(self) -> list[str]:
+        """What others change: scaling decides from the first apply on how many there are, schedules between what."""
+        return ["desired_capacity", *(("min_size", "max_size") if self._inputs.scaling.schedules else ())]
 
     def _group_tags(self) -> dict[str, str]:
         """What discovery reads: it finds groups by the deployment's tag and the rest from these."""
@@ -307,7 +326,7 @@ class WorkersStack(FleetStack):
             min_healthy_percentage=self._inputs.min_healthy_percent,
             # The provider sends 100 otherwise: one worker is then taken out before another is launched.
             max_healthy_percentage=self._most_healthy_percent,
-            instance_warmup=str(self._inputs.warmup_seconds),
+            instance_warmup=str(self._inputs.scaling.instance_warmup_seconds),
             auto_rollback=True,
             skip_matching=True,
             scale_in_protected_instances="Wait",

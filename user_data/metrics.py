@@ -36,6 +36,20 @@ class Metric:
     dimensions: tuple[str, ...] = (DIMENSION_DEPLOYMENT, DIMENSION_POOL)
     period_seconds: int = METRIC_INTERVAL_SECONDS
 
+    def dimension_values(self, deployment: str, pool: str) -> dict[str, str]:
+        """Return the dimensions under which the metric of a pool (or of the whole deployment) stands."""
+        values = {DIMENSION_DEPLOYMENT: deployment, DIMENSION_POOL: pool}
+        return {name: values[name] for name in self.dimensions}
+
+
+def log_namespace(namespace: str, deployment: str, pool: str) -> str:
+    """Return the namespace of what metric filters count of a pool.
+
+    A filter takes dimensions only from fields of the line that it matches, and lines of a boot that failed early are
+    plain text. So these metrics have no dimensions, and the namespace says whose they are.
+    """
+    return f"{namespace}/{deployment}/{pool}"
+
 
 def _router(name: str, unit: Unit, statistic: Statistic, meaning: str) -> Metric:
     return Metric(name, unit, statistic, Publisher.ROUTER, meaning)
@@ -43,6 +57,10 @@ def _router(name: str, unit: Unit, statistic: Statistic, meaning: str) -> Metric
 
 def _worker(name: str, unit: Unit, statistic: Statistic, meaning: str) -> Metric:
     return Metric(name, unit, statistic, Publisher.WORKER, meaning)
+
+
+def _counted(name: str, meaning: str) -> Metric:
+    return Metric(name, "Count", "Sum", Publisher.LOGS, meaning, dimensions=(), period_seconds=60)
 
 
 IN_FLIGHT: Final = _router("InFlight", "Count", "Average", "Requests sent to workers and not answered yet.")
@@ -66,8 +84,9 @@ GPU_MEMORY: Final = _worker("GpuMemory", "Percent", "Maximum", "Share of a GPU's
 GPU_UTILIZATION: Final = _worker("GpuUtilization", "Percent", "Average", "Share of the time a GPU computes.")
 GPU_TEMPERATURE: Final = _worker("GpuTemperature", "None", "Maximum", "Temperature of a GPU, degrees Celsius.")
 
-BOOT_FAILURES: Final = Metric(
-    "BootFailures", "Count", "Sum", Publisher.LOGS, "Hosts that gave up before they could serve.", period_seconds=60
+BOOT_FAILURES: Final = _counted("BootFailures", "Lines of hosts that gave up before they could serve.")
+REFUSED: Final = _counted(
+    "RefusedRequests", "Requests for the pool's model that found no worker (pools that may be empty)."
 )
 
 POOL_METRICS: Final = (
@@ -90,4 +109,7 @@ WORKER_METRICS: Final = (
     GPU_UTILIZATION,
     GPU_TEMPERATURE,
 )
-ALL_METRICS: Final = (*POOL_METRICS, ROUTER_UP, *WORKER_METRICS, BOOT_FAILURES)
+LOG_METRICS: Final = (BOOT_FAILURES, REFUSED)
+"""In the namespace that `log_namespace` names."""
+
+ALL_METRICS: Final = (*POOL_METRICS, ROUTER_UP, *WORKER_METRICS, *LOG_METRICS)

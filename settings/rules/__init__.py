@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from settings.errors import Fault
 from settings.model import Settings
-from settings.rules import bake, deployment, engine, network, workers
+from settings.rules import bake, deployment, engine, network, scaling, workers
 
 Rule = Callable[[Settings], Iterator[Fault]]
 
@@ -29,6 +29,9 @@ RULES: tuple[Rule, ...] = (
     workers.instance_types,
     workers.image_architecture,
     workers.volumes,
+    scaling.kv_usage,
+    scaling.time_zones,
+    scaling.schedules,
     bake.ssh,
     bake.instance_types,
     bake.base_images,

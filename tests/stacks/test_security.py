@@ -90,6 +90,13 @@ def test_every_unlimited_statement_has_its_reason(name: str) -> None:
         assert WITHOUT_RESOURCE.get(str(statement["Sid"])), statement
 
 
+def test_hosts_publish_metrics_in_their_own_namespace_only(name: str) -> None:
+    writers = [one for one in statements(environment(name)) if "cloudwatch:PutMetricData" in str(one["Action"])]
+    assert len(writers) >= 2
+    for statement in writers:
+        assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "SGLangFleet"}}
+
+
 def test_no_action_is_a_wildcard(name: str) -> None:
     for statement in statements(environment(name)):
         actions = statement["Action"]

@@ -1,0 +1,56 @@
+"""Settings of a pool's scaling. docs/scaling.md says how they work together and where each number comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from settings.base import Name, Seconds, Section
+from settings.cron import checked_recurrence
+
+Recurrence = Annotated[
+    str,
+    BeforeValidator(checked_recurrence, json_schema_input_type=str),
+    Field(examples=["0 8 * * MON-FRI"]),
+]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"), Field(examples=["UTC"])]
+
+
+class ScheduleSettings(Section):
+    """One `[[workers.scaling.schedules]]` entry: from this time on, other limits."""
+
+    name: Name = Field(description="Name of the schedule.", examples=["office-hours"])
+    recurrence: Recurrence = Field(description="When, as a cron line: minute, hour, day of month, month, day of week.")
+    time_zone: TimeZone = Field(default="UTC", description="Time zone of the recurrence, like Europe/Berlin.")
+    min_size: Annotated[int, Field(ge=0, le=1000)] = Field(description="Workers at least from then on.", examples=[3])
+    max_size: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Workers at most from then on; default: stays as it is."
+    )
+
+
+class ScalingSettings(Section):
+    """When the pool grows and shrinks."""
+
+    target_load: Annotated[float, Field(gt=0)] = Field(
+        default=8.0, description="Running plus queued requests per ready worker that target tracking holds."
+    )
+    kv_usage_high_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=90,
+        description="Mean KV memory in use at which one worker more is started, in percent; 0 switches it off.",
+    )
+    scale_in_load_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=70,
+        description="One worker may leave while the others would have less than this percentage of target_load.",
+    )
+    scale_in_cooldown_seconds: Seconds = Field(
+        default=600, description="Quiet time: how long that must hold, with the same workers, before one leaves."
+    )
+    # Launch to first token of a 19 GB model from a baked volume: docs/scaling.md adds it up.
+    instance_warmup_seconds: Seconds = Field(
+        default=300,
+        description="Time from the launch of a worker until it carries load; until then none is added for it.",
+    )
+    schedules: tuple[ScheduleSettings, ...] = Field(
+        default=(), description="Other limits at certain times, like a higher minimum in office hours."
+    )
