@@ -47,6 +47,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "status": Verb("fleet.status_command:command", "Show router, pools, workers, and what failed lately."),
         "why": Verb("fleet.why_command:command", "Say why a worker does not serve, or tell one instance's life."),
         "destroy": Verb("fleet.destroy_command:command", "Take a deployment down and look for what is left."),
+        "simulate": Verb("fleet.simulate_command:simulate", "Replay a recorded load against scaling policies."),
         "rehearse": Verb("fleet.rehearse_command:rehearse", "Deploy, use and destroy it all on an emulated AWS."),
     }
 )

@@ -1,10 +1,10 @@
 """The fleet of somebody who knows the future: what the others are measured against.
 
-It is the cheapest schedule of whole workers that this search finds and that a replay confirms: workers may change once
-per window (a minute, or longer for long traces), each launch is started in advance, so that it serves from the first
-second of its window, and pays for its boot. It is chosen from runs of fixed fleets: for each window the misses (requests
-outside the SLO) with n workers; dynamic programming then finds the schedule with the least hours for a price per miss,
-and the price is raised until a replay of the schedule meets the SLO.
+It is the cheapest schedule of whole workers that this search finds and that a replay confirms. Workers may change once
+per window (a minute, longer for long traces); each launch is started in advance, so that it serves from the first
+second of its window, and pays for its boot. Runs of all fixed fleets give the misses (requests outside the SLO) of each
+window and fleet size; dynamic programming finds the schedule that costs least for a price per miss, bisection the
+lowest price whose schedule meets the SLO in a replay, and then workers are taken away wherever a replay still meets it.
 
 It bounds nothing in the strict sense: windows are treated as if each had the past of a fixed fleet, a finer schedule
 could be cheaper, and it uses the same router as everybody. No policy that reacts can be expected to reach it.
@@ -143,6 +143,12 @@ class Search:
         hours = run.group.hours.gpu_hours + run.group.launched * self.plan.boot.cold / HOUR
         return Bound(schedule, run, hours, sizes, self.target, self.ceiling)
 
+    def found(self) -> Bound:
+        """The cheapest schedule; there is one as soon as a fixed fleet has been tried."""
+        if self.best is None:
+            raise RuntimeError(f"{self.workload.name}: a replay of a fixed fleet differs from its first run")
+        return self.best
+
     def by_price(self, misses: NDArray[np.float64], ahead: int) -> None:
         """Bisect for the lowest price per miss whose schedule reaches the target.
 
@@ -183,23 +189,32 @@ class Search:
 def clairvoyant(workload: Workload, plan: GroupPlan, progress: Callable[[float], None] | None = None) -> Bound:
     """Find the schedule for a workload within the group's bounds; `progress` is told the share that is done."""
     tell = progress or (lambda _: None)
+    search, misses = _started(workload, plan, tell)
+    for ahead in LOOK_AHEAD:
+        search.by_price(misses, ahead)
+    search.improve(lambda share: tell(0.5 + share / 2))
+    return search.found()
+
+
+def peak_of(workload: Workload, plan: GroupPlan) -> int:
+    """The largest fleet of a schedule found by the first, quick part of the search."""
+    search, misses = _started(workload, plan, lambda _: None)
+    search.by_price(misses, 1)
+    return search.found().peak
+
+
+def _started(workload: Workload, plan: GroupPlan, tell: Callable[[float], None]) -> tuple[Search, NDArray[np.float64]]:
+    """A search that knows the smallest fixed fleet, and the misses of all of them."""
     misses, attained = _all_fixed(workload, plan.max_size, tell)
     ceiling = max(attained)
     target = workload.attainment if ceiling >= workload.attainment else ceiling - CEILING_MARGIN
     search = Search(workload, plan, target, ceiling)
     enough = next(n for n, share in enumerate(attained, 1) if share >= target)
     search.reaches([max(enough, plan.min_size)] * misses.shape[1])
-    for ahead in LOOK_AHEAD:
-        search.by_price(misses, ahead)
-    search.improve(lambda share: tell(0.5 + share / 2))
-    if search.best is None:
-        raise RuntimeError(f"{workload.name}: a replay of a fixed fleet differs from its first run")
-    return search.best
+    return search, misses
 
 
-def _all_fixed(
-    workload: Workload, most: int, tell: Callable[[float], None]
-) -> tuple[NDArray[np.float64], list[float]]:
+def _all_fixed(workload: Workload, most: int, tell: Callable[[float], None]) -> tuple[NDArray[np.float64], list[float]]:
     """Misses and attainment of every fleet size, up to where one more worker helps nobody."""
     rows: list[NDArray[np.float64]] = []
     attained: list[float] = []

@@ -99,7 +99,7 @@ class Alarm:
         """The statistic of each of the last N periods, oldest first; None for one without a point."""
         steps = self.period // STEP_SECONDS
         points = metrics.last(self.metric, steps * self.periods)
-        points = [None] * (steps * self.periods - len(points)) + points
+        points[:0] = [None] * (steps * self.periods - len(points))
         found: list[float | None] = []
         for start in range(0, len(points), steps):
             known = [value for value in points[start : start + steps] if value is not None]

@@ -52,13 +52,9 @@ class Comparison:
             return ours(self.numbers)
         return fixed(self.bound.peak, self.plan.max_size) if name == FIXED else BASELINES[name]
 
-    def run(self, recipe: Recipe, parameter: float) -> Outcome:
-        """One policy with one parameter."""
-        start = self.bound.initial if self.starts_with is None else self.starts_with
-        start = int(parameter) if recipe.name == FIXED else start
-        plan = replace(self.plan, initial=start)
-        if recipe.name == FIXED:
-            plan = replace(plan, min_size=start, max_size=start, warm_pool=None, minimums=())
+    def run(self, recipe: Recipe, parameter: float, plan: GroupPlan | None = None) -> Outcome:
+        """One policy with one parameter, in this comparison's group or another."""
+        plan = self._plan(recipe, parameter, plan or self.plan)
         run = simulate(
             self.workload.start(),
             plan,
@@ -69,6 +65,13 @@ class Comparison:
         )
         labels = Labels(recipe.name, parameter, self.prices, self.bound.gpu_hours)
         return Outcome(result(run, self.workload, labels), run.course)
+
+    def _plan(self, recipe: Recipe, parameter: float, plan: GroupPlan) -> GroupPlan:
+        if recipe.name == FIXED:
+            size = int(parameter)
+            return replace(plan, initial=size, min_size=size, max_size=size, warm_pool=None, minimums=())
+        start = self.bound.initial if self.starts_with is None else self.starts_with
+        return replace(plan, initial=start)
 
     def named(self, name: str) -> Outcome:
         """A policy by name, as published or as set."""
@@ -82,18 +85,3 @@ class Comparison:
         bound = self.bound
         labels = Labels(CLAIRVOYANT, None, self.prices, bound.gpu_hours)
         return Outcome(result(bound.run, self.workload, labels, bound.gpu_hours), bound.run.course)
-
-    def tuned(self, recipe: Recipe) -> Outcome:
-        """A policy with the best of the parameters that its recipe tries, by `better`."""
-        tried = [self.run(recipe, parameter) for parameter in recipe.tried if self._sensible(recipe, parameter)]
-        return min(tried, key=lambda outcome: better(outcome.result, self.bound.target))
-
-    def _sensible(self, recipe: Recipe, parameter: float) -> bool:
-        return recipe.name != FIXED or self.plan.min_size <= parameter <= self.plan.max_size
-
-
-def better(row: Result, target: float) -> tuple[bool, float]:
-    """Key of an order: those that reach the target by their hours, then the others by how near they come."""
-    attained = row.slo_attainment or 0.0
-    reached = attained >= target
-    return (not reached, row.gpu_hours if reached else -attained)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Protocol
 
-from simulator.cloudwatch import STEP_SECONDS, Alarm, Metrics, State, Statistic
+from simulator.cloudwatch import STEP_SECONDS, Alarm, Metrics, State
 
 IN_FLIGHT, QUEUED, READY, LOAD = "InFlight", "Queued", "ReadyWorkers", "LoadPerWorker"
 RATE_PER_WORKER, ARRIVALS = "RequestRatePerWorker", "Arrivals"
-NEW_SEQUENCES, KV_USAGE, REMAINING_LOAD = "NewSequences", "KvUsage", "LoadOfTheRest"
+NEW_SEQUENCES, KV_USAGE = "NewSequences", "KvUsage"
 
 MINUTE = 60
+STEPS_PER_MINUTE = MINUTE // STEP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class View:
     metrics: Metrics
     desired: int
     ready: int
+    draining: int
     in_service: Callable[[float], int]
     min_size: int
     max_size: int
@@ -123,25 +125,40 @@ class StepOut:
 
 @dataclass(slots=True)
 class GuardedIn:
-    """One worker less, when the others could have carried the load all through the quiet time, with the same workers.
+    """One worker less, when the others could have carried the load in every minute of the quiet time.
 
-    `load` is what each of the rest may carry: requests in flight over (ready workers - 1). Missing points are not
-    quiet. To zero only when nothing at all was in flight or asked for.
+    The expression of stacks.scaling.ScalingPlan.may_leave, minute by minute: the number of workers did not change,
+    none drains, the most that was in flight is below `load` for each of the others, and so is the KV memory. A minute
+    without data is not quiet. The last worker goes only where none at all is a choice, and without any request.
     """
 
     load: float
     quiet_seconds: int
-    statistic: Statistic = "Maximum"
+    kv_usage: float
+    _quiet: int = 0
+    """Quiet minutes in a row."""
 
     def decide(self, view: View) -> int | None:
         """As Policy.decide."""
-        minutes = max(1, self.quiet_seconds // MINUTE)
-        quiet = Alarm(REMAINING_LOAD, False, self.load, MINUTE, minutes, minutes, self.statistic)  # noqa: FBT003
-        if not quiet.due(view.metrics) or view.desired <= view.min_size:
+        if view.metrics.steps % STEPS_PER_MINUTE:
             return None
-        ready = view.metrics.last(READY, minutes * MINUTE // STEP_SECONDS)
-        same = len(set(ready)) == 1 and ready[-1] == view.desired == view.ready
-        return view.desired - 1 if same and quiet.state(view.metrics) is State.ALARM else None
+        self._quiet = self._quiet + 1 if self._may_leave(view) else 0
+        enough = self._quiet >= max(1, self.quiet_seconds // MINUTE)
+        return view.desired - 1 if enough and view.desired > view.min_size else None
+
+    def _may_leave(self, view: View) -> bool:
+        minute = {name: view.metrics.last(name, STEPS_PER_MINUTE) for name in (IN_FLIGHT, READY, ARRIVALS, KV_USAGE)}
+        known = {name: [point for point in points if point is not None] for name, points in minute.items()}
+        if not all(known.values()):
+            return False
+        least, most, in_flight = min(known[READY]), max(known[READY]), max(known[IN_FLIGHT])
+        if least != most or view.draining:
+            return False
+        if least <= 1:
+            return least == 1 and view.min_size == 0 and in_flight < 1 and not any(known[ARRIVALS])
+        usage = sum(known[KV_USAGE]) / len(known[KV_USAGE])
+        room = not self.kv_usage or usage * least < self.kv_usage * (least - 1)
+        return room and least > max(view.min_size, 1) and in_flight < self.load * (least - 1)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from settings.workers import WorkerPool
-from simulator.cloudwatch import STEP_SECONDS, Alarm, Statistic
+from simulator.cloudwatch import STEP_SECONDS, Alarm
 from simulator.policies import (
     KV_USAGE,
     LOAD,
@@ -39,7 +39,6 @@ class OurNumbers:
     remaining_share: float
     kv_usage: float
     warmup: float
-    quiet_statistic: Statistic = "Maximum"
 
     @classmethod
     def of(cls, pool: WorkerPool) -> OurNumbers:
@@ -48,8 +47,8 @@ class OurNumbers:
         return cls(
             target_load=scaling.target_load,
             quiet_seconds=scaling.scale_in_cooldown_seconds,
-            remaining_share=getattr(scaling, "scale_in_load_percent", 70) / PERCENT,
-            kv_usage=getattr(scaling, "kv_usage_high_percent", 90) / PERCENT,
+            remaining_share=scaling.scale_in_load_percent / PERCENT,
+            kv_usage=scaling.kv_usage_high_percent / PERCENT,
             warmup=scaling.instance_warmup_seconds,
         )
 
@@ -57,7 +56,7 @@ class OurNumbers:
         """What stacks/scaling.py builds: out on load and on KV usage, in when the rest can carry it, up from zero."""
         out = TargetTracking(LOAD, self.target_load, self.warmup, period=STEP_SECONDS, in_periods=0)
         full = StepOut(Alarm(KV_USAGE, True, self.kv_usage), self.warmup)  # noqa: FBT003
-        less = GuardedIn(self.target_load * self.remaining_share, self.quiet_seconds, self.quiet_statistic)
+        less = GuardedIn(self.target_load * self.remaining_share, self.quiet_seconds, self.kv_usage)
         return Together((out, *((full,) if self.kv_usage else ()), less, WakeUp()))
 
 

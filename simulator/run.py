@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import isnan
 
 from simulator import policies as name
 from simulator.capacity import Group, GroupPlan
@@ -91,7 +92,7 @@ def intervals(cluster: Cluster, horizon: float) -> Iterator[Interval]:
         yield cluster.advance(float(step * STEP_SECONDS))
 
 
-def simulate(  # noqa: PLR0913 - the parts of a simulation
+def simulate(  # noqa: PLR0913, PLR0917 - the parts of a simulation
     cluster: Cluster,
     plan: GroupPlan,
     policy: Policy,
@@ -135,6 +136,7 @@ def _view(now: float, group: Group, metrics: Metrics) -> View:
         metrics,
         group.desired,
         len(group.ready),
+        len(group.draining),
         lambda warmup: group.in_service(now, warmup),
         group.minimum(now),
         group.plan.max_size,
@@ -150,7 +152,6 @@ def measured(interval: Interval) -> dict[str, float | None]:
         name.QUEUED: float(interval.queued),
         name.READY: float(interval.ready),
         name.LOAD: interval.in_flight / ready,
-        name.REMAINING_LOAD: interval.in_flight / max(interval.ready - 1, 1) if interval.ready > 1 else _none(interval),
         name.ARRIVALS: float(interval.arrivals),
         name.RATE_PER_WORKER: rate / ready,
         name.NEW_SEQUENCES: max(interval.queued / ready, float(interval.arrivals > 0)),
@@ -158,13 +159,8 @@ def measured(interval: Interval) -> dict[str, float | None]:
     }
 
 
-def _none(interval: Interval) -> float:
-    """What none would have to carry: nothing when there is no traffic, else more than anybody can."""
-    return 0.0 if not (interval.in_flight or interval.arrivals) else float("inf")
-
-
 def _point(interval: Interval, group: Group) -> Point:
-    ttft = None if interval.ttft_p90 != interval.ttft_p90 else interval.ttft_p90  # noqa: PLR0124 - nan
+    ttft = None if isnan(interval.ttft_p90) else interval.ttft_p90
     return Point(
         interval.start,
         interval.end - interval.start,

@@ -11,7 +11,7 @@ from simulator.cluster import Cluster, Slo
 
 if TYPE_CHECKING:
     from simulator.cluster import EngineProfile, RouterProfile
-    from simulator.traces import Trace
+    from simulator.traces import RateTrace, Trace
 
 WINDOW_SECONDS = 60.0
 
@@ -52,3 +52,13 @@ def whole_windows(seconds: float) -> float:
     """The time rounded up to whole windows, one at least."""
     windows = -(-max(seconds, STEP_SECONDS) // WINDOW_SECONDS)
     return float(windows * WINDOW_SECONDS)
+
+
+def fluid_workload(
+    rates: RateTrace, engine: EngineProfile, router: RouterProfile, slo: Slo, attainment: float = 0.95
+) -> Workload:
+    """A trace of rates, followed as a flow."""
+    from simulator.fluid import fluid_cluster  # noqa: PLC0415 - as above
+
+    seconds = whole_windows(float(rates.ends[-1]))
+    return Workload(rates.name, lambda: fluid_cluster(rates, engine, slo, router), seconds, slo, attainment)
