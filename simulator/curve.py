@@ -9,8 +9,9 @@ standard deviation over mean V. Prefill goes first, so decode has the time that 
 - A step with b sequences takes s = step + b x (sequence + context x context token); a running sequence is met with the
   chance of its length, so its context is P + O x (1 + V**2) / 2. By Little's law b = L x (O - 1) x inter-token time.
 - Inter-token time: s / (1 - busy'). For each of five answer lengths the prefills that fall into an answer are Poisson;
-  without one it is s, with some it is normal (assumption), with the spread of their time. In a fleet busy' < busy: the router sends the next
-  prompt to an idler engine, so a sequence sees the prefill of the n others, not its own (busy x n / (n + 1)).
+  without one it is s, with some it is normal (assumption), with the spread of their time. In a fleet busy' < busy: the
+  router sends the next prompt to an idler engine, so a sequence sees the prefill of the n others, not its own
+  (busy x n / (n + 1)).
 - Time to first token: one's own prefill, which has the spread of the prompts, and an exponential wait (assumption) for
   the step or batch under way and those who share one's batch. A fleet avoids busy engines: the wait for prefill is
   multiplied by 0.6 x busy (fitted to the event mode at 6 to 8 engines and three kinds of load; 1 for a single engine,

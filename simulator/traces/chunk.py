@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ class Chunk:
     def __len__(self) -> int:
         """How many requests."""
         return len(self.arrival)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(getattr(self, item.name).nbytes for item in fields(self))
 
     def taken(self, index: NDArray[np.int64]) -> Chunk:
         """These requests, in this order."""
@@ -77,7 +83,7 @@ def with_blocks(
 ) -> Chunk:
     """Requests with the ids of their prompts' whole blocks."""
     counts = np.array([len(ids) for ids in blocks], np.int64)
-    flat = np.array([key for ids in blocks for key in ids], np.int64)
+    flat = np.fromiter(chain.from_iterable(blocks), np.int64, int(counts.sum()))
     sizes = np.array(prompt, np.int64), np.array(output, np.int64)
     return Chunk(np.array(arrival, np.float64), *sizes, flat, _offsets(counts), counts)
 

@@ -24,7 +24,7 @@ import numpy as np
 from settings.errors import ABSENT, Fault, SettingsError
 from simulator.traces.chunk import CHUNK_REQUESTS, ID_BITS, Chunk, with_blocks
 from simulator.traces.rates import DEFAULT_OUTPUT_TOKENS, DEFAULT_PROMPT_TOKENS, RateTrace
-from simulator.traces.trace import Trace
+from simulator.traces.trace import Remembered, Trace
 
 MOONCAKE_BLOCK_TOKENS = 512
 AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -46,9 +46,9 @@ def read(path: Path) -> Trace | RateTrace:
         raise SettingsError([Fault(str(path), ABSENT, f"cannot be read: {error}", "name a trace file")]) from error
     columns = [name.strip() for name in first.split(",")]
     if first.startswith("{"):
-        return Trace(path.stem, MOONCAKE_BLOCK_TOKENS, partial(_chunks, path, _mooncake))
+        return Trace(path.stem, MOONCAKE_BLOCK_TOKENS, Remembered(partial(_chunks, path, _mooncake)))
     if set(AZURE) <= set(columns):
-        return Trace(path.stem, 0, partial(_chunks, path, _azure))
+        return Trace(path.stem, 0, Remembered(partial(_chunks, path, _azure)))
     if set(RATES) <= set(columns):
         return _read_rates(path)
     rule = "is neither a JSON object (Mooncake) nor a header with " + " or ".join(map(", ".join, (AZURE, RATES)))
@@ -134,12 +134,14 @@ def _object(path: Path, number: int, text: str) -> dict[str, object]:
 def _blocks(line: _Line, prompt: int) -> list[int]:
     """Ids of the whole blocks."""
     ids = line.fields.get("hash_ids", [])
-    if not isinstance(ids, list) or not all(type(key) is int for key in ids):
+    if not isinstance(ids, list) or not set(map(type, ids)) <= {int}:
         raise line.fault("hash_ids", ids, "must be a list of whole numbers")
     if len(ids) > -(-prompt // MOONCAKE_BLOCK_TOKENS):
         raise line.fault("hash_ids", len(ids), f"are more ids than {prompt} tokens have blocks of 512")
-    mask = (1 << ID_BITS) - 1
-    return [key & mask for key in ids[: prompt // MOONCAKE_BLOCK_TOKENS]]
+    whole = ids[: prompt // MOONCAKE_BLOCK_TOKENS]
+    most = (1 << ID_BITS) - 1
+    # Few files have ids so large, hashes of 64 bits for example.
+    return [key & most for key in whole] if whole and not 0 <= min(whole) <= max(whole) <= most else whole
 
 
 def _azure(path: Path, file: TextIO) -> Iterator[tuple[_Line, Request]]:

@@ -10,6 +10,32 @@ from math import inf
 from simulator.traces import scale
 from simulator.traces.chunk import Chunk
 
+REMEMBERED_BYTES = 64 * 2**20
+
+
+class Remembered:
+    """Chunks that are kept from the first reading on if they are small: policies and repetitions read them often."""
+
+    def __init__(self, source: Callable[[], Iterator[Chunk]]) -> None:
+        self._source = source
+        self._chunks: list[Chunk] | None = None
+
+    def __call__(self) -> Iterator[Chunk]:
+        """The chunks; only a reading to the end counts as the first."""
+        if self._chunks is not None:
+            yield from self._chunks
+            return
+        chunks: list[Chunk] = []
+        size = 0
+        for chunk in self._source():
+            size += chunk.bytes
+            if size <= REMEMBERED_BYTES:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            yield chunk
+        self._chunks = chunks if size <= REMEMBERED_BYTES else None
+
 
 @dataclass(frozen=True)
 class Trace:
