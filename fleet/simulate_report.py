@@ -184,10 +184,10 @@ def _print_rows(case: Case, rows: list[Result]) -> None:
 
 def table(rows: list[Result]) -> Table:
     """The rows for people."""
-    shown = Table(box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("Policy", no_wrap=True)
-    heads = ("With", "SLO", "TTFT p50/p90/p99", "ITL p90", "E2E p90", "GPU h", "USD", "x best", "Changes", "Turns")
-    for heading in (*heads, "Lost", "Refused"):
+    heads = ("With", "SLO", "TTFT p90", "ITL p90", "GPU h", "USD", "x best", "Turns", "Lost", "Refused")
+    for heading in heads:
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         shown.add_row(*_cells(row))
@@ -195,18 +195,15 @@ def table(rows: list[Result]) -> Table:
 
 
 def _cells(row: Result) -> tuple[str, ...]:
-    first = "/".join(_number(value, ".2f") for value in (row.ttft_p50, row.ttft_p90, row.ttft_p99))
     return (
         row.policy,
         _number(row.parameter, "g"),
-        _number(row.slo_attainment, ".1%") + ("" if row.meets_slo else " !"),
-        first,
+        _number(row.slo_attainment, ".1%") + (" " if row.meets_slo else "!"),
+        _number(row.ttft_p90, ".2f"),
         _number(row.itl_p90, ".3f"),
-        _number(row.e2e_p90, ".1f"),
-        f"{row.gpu_hours:.2f}",
+        f"{row.gpu_hours:.1f}",
         _number(row.usd, ".2f"),
         _number(row.over_provisioning, ".2f"),
-        str(row.scale_events),
         str(row.oscillations),
         str(row.lost),
         str(row.refused),

@@ -215,14 +215,15 @@ def _started(workload: Workload, plan: GroupPlan, tell: Callable[[float], None])
 
 
 def _all_fixed(workload: Workload, most: int, tell: Callable[[float], None]) -> tuple[NDArray[np.float64], list[float]]:
-    """Misses and attainment of every fleet size, up to where one more worker helps nobody."""
+    """Misses and attainment of every fleet size, up to the first that attains what the largest does."""
+    last, ceiling = misses_of_fixed(workload, most)
     rows: list[NDArray[np.float64]] = []
     attained: list[float] = []
-    for workers in range(1, most + 1):
+    for workers in range(1, most):
         row, share = misses_of_fixed(workload, workers)
         rows.append(row)
         attained.append(share)
         tell(0.5 * workers / most)
-        if workers > 2 and rows[-3].sum() - row.sum() <= 1e-4 * max(row.sum(), 1):  # noqa: PLR2004 - two sizes back
-            break
-    return np.array(rows), attained
+        if share >= ceiling:
+            return np.array(rows), attained
+    return np.array([*rows, last]), [*attained, ceiling]

@@ -20,8 +20,9 @@ TALL_INCHES, WIDE_INCHES = 3.2, 11.0
 DRAWN = 240
 """Points of a line at most; more are joined, as they would not be seen apart."""
 SUFFIXES = (".png", ".html")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#666666")
-"""Okabe and Ito's, which colour-blind readers can tell apart."""
+COLOURS = ("#999999", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0000cc", "#000000")
+"""Okabe and Ito's, which colour-blind readers can tell apart; the last two are for ours and the bound."""
+BOLD = ("ours", "clairvoyant")
 
 
 def save(path: Path, title: str, outcomes: Mapping[str, Outcome], ttft_seconds: float) -> None:
@@ -57,14 +58,16 @@ def draw(title: str, outcomes: Mapping[str, Outcome], ttft_seconds: float) -> Fi
     _arrivals(arrivals, next(iter(outcomes.values())))
     for colour, (name, outcome) in zip(COLOURS * len(outcomes), outcomes.items(), strict=False):
         points = thinned(outcome.course.points)
-        workers.step(_minutes(points), [p.desired for p in points], where="post", color=colour, alpha=0.45, ls=":")
+        desired = [point.desired for point in points]
+        workers.step(_minutes(points), desired, where="post", color=colour, alpha=0.45, ls=":", lw=1)
         _line(workers, points, lambda point: point.ready, name, colour)
         _line(load, points, lambda point: point.in_flight / max(point.ready, 1), name, colour)
         _line(first, points, lambda point: point.ttft_p90, name, colour)
-    _dress(workers, "Workers\n(dotted: desired)")
+    _dress(workers, "Workers ready\n(dotted: desired)")
+    workers.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     _dress(load, "In flight per worker", "symlog")
-    first.axhline(ttft_seconds, color="black", ls="--", lw=1, label=f"SLO {ttft_seconds:g} s")
-    _dress(first, "p90 time to first token, s", "log")
+    first.axhline(ttft_seconds, color="red", ls="--", lw=1)
+    _dress(first, f"p90 time to first token, s\n(red: SLO, {ttft_seconds:g} s)", "log")
     first.set_xlabel("Minutes since the start of the trace")
     return figure
 
@@ -80,7 +83,9 @@ def _arrivals(axes: Axes, outcome: Outcome) -> None:
 
 def _line(axes: Axes, points: list[Point], value: Callable[[Point], float | None], name: str, colour: str) -> None:
     values = [float("nan") if (found := value(point)) is None else found for point in points]
-    axes.plot(_minutes(points), values, color=colour, lw=1.3, label=name, drawstyle="steps-post")
+    axes.plot(
+        _minutes(points), values, color=colour, lw=2.2 if name in BOLD else 1.1, label=name, drawstyle="steps-post"
+    )
 
 
 def _dress(axes: Axes, label: str, scale: str = "linear") -> None:
@@ -89,7 +94,6 @@ def _dress(axes: Axes, label: str, scale: str = "linear") -> None:
     if scale != "log":
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small")
 
 
 def thinned(points: list[Point]) -> list[Point]:

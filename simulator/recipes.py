@@ -96,7 +96,7 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "InvocationsPerInstance). None publishes a default for a 32B model; 1 is taken.",
                 "requests/s",
                 1.0,
-                (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0),
+                (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0),
                 _tracking(RATE_PER_WORKER),
             ),
             Recipe(
@@ -113,7 +113,7 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "Knative (KServe): windows of 60 s and 6 s, panic at 200 %; its default soft limit is 100.",
                 "requests per worker",
                 100.0,
-                (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0, 100.0),
+                (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0),
                 Kpa,
             ),
             Recipe(
@@ -121,14 +121,14 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "AIBrix's sample: KV usage 0.5, tolerance 0.1, 300 s before it goes in.",
                 "share of KV memory",
                 0.5,
-                (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5),
+                (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 0.5),
                 lambda target: Hpa(KV_USAGE, target),
             ),
         )
     }
 )
 NAMES = (FIXED, *BASELINES, OURS, CLAIRVOYANT)
-OUR_TARGETS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
+OUR_TARGETS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
 
 
 def ours(numbers: OurNumbers) -> Recipe:

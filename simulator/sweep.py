@@ -10,7 +10,7 @@ from simulator.compare import Comparison
 from simulator.recipes import FIXED, Recipe
 from simulator.results import Result
 
-MINIMUM_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+MINIMUM_SHARES = (0.0, 0.35, 0.7)
 """Minimums that are tried, as shares of the largest fleet of the clairvoyant (the largest of several traces)."""
 WARM_SIZES = (0, 4)
 
@@ -56,11 +56,14 @@ def choices(recipe: Recipe, plan: GroupPlan, peak: int) -> Iterator[Choice]:
 
 
 def try_all(
-    comparisons: Sequence[Comparison], recipe: Recipe, progress: Callable[[float], None] | None = None
+    comparisons: Sequence[Comparison],
+    recipe: Recipe,
+    progress: Callable[[float], None] | None = None,
+    peak: int | None = None,
 ) -> list[Tried]:
-    """Every choice of a policy on every trace."""
-    peak = max(comparison.bound.peak for comparison in comparisons)
-    grid = list(choices(recipe, comparisons[0].plan, peak))
+    """Every choice of a policy on every trace; `peak` replaces the clairvoyant's largest fleet."""
+    largest = max(comparison.bound.peak for comparison in comparisons) if peak is None else peak
+    grid = list(choices(recipe, comparisons[0].plan, largest))
     found: list[Tried] = []
     for index, choice in enumerate(grid, 1):
         rows = tuple(
