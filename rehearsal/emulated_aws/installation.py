@@ -20,6 +20,7 @@ from rehearsal.emulated_aws import (
     transport,
     versions,
 )
+from rehearsal.emulated_aws.alarms import installation as alarms
 
 
 @cache  # an extension wraps what it finds: a second time it would wrap itself
@@ -39,3 +40,4 @@ def install_extensions() -> None:
     templates.install()
     transport.install()
     versions.install()
+    alarms.install()  # after scaling_calls, whose deletion of a group it goes on calling

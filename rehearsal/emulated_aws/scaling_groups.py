@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,8 @@ class World:
 
 
 WORLD = World()
+ON_TICK: list[Callable[[str], None]] = []
+"""What else happens when time passes in a region, under the world's lock: alarms, schedules."""
 
 
 @dataclass
@@ -270,10 +272,12 @@ def _check_exists(region: str, instance_id: str) -> None:
 
 
 def tick(region: str) -> None:
-    """Let time pass: Spot Instances whose two minutes are over go, and every group does what it has to."""
+    """Let time pass: Spot Instances whose two minutes are over go, groups and alarms do what they have to."""
     with WORLD.lock:
         backend = autoscaling_backends[ACCOUNT_ID][region]
         for instance_id in WORLD.market.due(WORLD.clock.now()):
             if POWER[backend.ec2_backend.get_instance(instance_id).state] not in {Power.SHUTTING_DOWN, Power.GONE}:
                 backend.ec2_backend.terminate_instances([instance_id])
         settle_all(backend)
+        for happen in ON_TICK:
+            happen(region)

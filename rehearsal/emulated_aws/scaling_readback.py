@@ -14,6 +14,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult
 
+from rehearsal.emulated_aws.alarms.policies import alarms_of
 from rehearsal.emulated_aws.extension import extend
 from rehearsal.emulated_aws.scaling_groups import led, settle
 
@@ -61,10 +62,9 @@ def _put_scaling_policy(self: AutoScalingResponse) -> ActionResult:
     given = self._get_params()
     policy = self.autoscaling_backend.policies[given["PolicyName"]]
     setattr(policy, "enabled", given.get("Enabled", True))  # noqa: B010 - moto's class does not declare it
-    setattr(policy, "alarms", [])  # noqa: B010 - moto's class does not declare it
     if not policy.predictive_scaling_configuration:
         policy.predictive_scaling_configuration = None  # type: ignore[assignment]
-    return ActionResult({"PolicyARN": policy.arn, "Alarms": []})
+    return ActionResult({"PolicyARN": policy.arn, "Alarms": alarms_of(self.autoscaling_backend, policy)})
 
 
 _BEFORE: dict[str, Callable[[AutoScalingResponse], ActionResult]] = {}

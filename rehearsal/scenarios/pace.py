@@ -38,6 +38,8 @@ class Pace:
     observe_seconds: float
     """How a fleet that has changed is looked at."""
     soak_seconds: float
+    steady_seconds: float
+    """A load that stays as it is, on which a group may not change."""
     tokens_per_second: float = TOKENS_PER_SECOND
     prefix_tokens: int = 512
     prefix_groups: int = 40
@@ -77,6 +79,7 @@ PACES: Mapping[PaceName, Pace] = {
         metadata_outage_seconds=120.0,
         observe_seconds=60.0,
         soak_seconds=1800.0,
+        steady_seconds=600.0,
     ),
     "short": Pace(
         name="short",
@@ -89,6 +92,7 @@ PACES: Mapping[PaceName, Pace] = {
         metadata_outage_seconds=6.0,
         observe_seconds=9.0,
         soak_seconds=180.0,
+        steady_seconds=60.0,
         prefix_groups=10,
         ramp_seconds=2.0,
     ),
@@ -104,6 +108,7 @@ PACES: Mapping[PaceName, Pace] = {
         metadata_outage_seconds=12.0,
         observe_seconds=15.0,
         soak_seconds=180.0,
+        steady_seconds=60.0,
         tokens_per_second=20.0,
         prefix_tokens=64,
     ),

@@ -49,6 +49,8 @@ class Scenario:
     """Whether it is part of `--engine sglang --all`, too."""
     stream_seconds: tuple[float, float] | None = None
     """Lengths of streams where the pace's longest is shorter."""
+    load_share: float = 1.0
+    """Part of the pace's requests in flight that the load begins with."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from rehearsal.scenarios.timeline import Timeline
 
 # Beyond the longest stream: an engine that hung may keep a request until its watchdog ends it.
 FINISH_SECONDS = 90.0
+# A step, yet not a burst of connections in one instant.
+STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,65 @@ def play(scenario: Scenario, stage: Stage) -> Result:
     """
     begun = time.monotonic()
     stage.restore(stage.pace.workers)
-    load, timeline = _load(scenario, stage), Timeline(stage.look)
+    loads, timeline = Loads(scenario, stage), Timeline(stage.look)
+    stage.more_load = loads.more
     timeline.start()
-    load.start()
+    loads.first.start()
     try:
-        stage.hold(stage.pace.settle_seconds + load.plan.ramp_seconds, "load begins")
+        stage.hold(stage.pace.settle_seconds + loads.first.plan.ramp_seconds, "load begins")
         played = scenario.play(stage)
         stage.hold(stage.pace.settle_seconds, "load goes on")
         stage.say("the last requests end")
-        records = load.finish(load.plan.stream_seconds[1] * 2 + FINISH_SECONDS)
+        records = loads.finish()
     finally:
-        load.stop_sending()
+        loads.stop_sending()
         timeline.stop()
+    stage.release_scaling()  # the deployment is left as its settings say
     entries = () if stage.real_engine else engine_ledgers(stage.work)
-    evidence = Evidence(records, tuple(timeline.samples), load.plan.concurrency, entries)
+    evidence = Evidence(records, tuple(timeline.samples), loads.concurrency, entries)
     return _judge(scenario, played, evidence, time.monotonic() - begun)
+
+
+class Loads:
+    """The load of a scenario, and what its play adds to it."""
+
+    def __init__(self, scenario: Scenario, stage: Stage) -> None:
+        self._stage = stage
+        self._all = [_load(scenario, stage)]
+
+    @property
+    def first(self) -> Load:
+        """The one that runs from the beginning."""
+        return self._all[0]
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that were to be in flight when all of them ran."""
+        return sum(load.plan.concurrency for load in self._all)
+
+    def more(self, concurrency: int) -> Load:
+        """Send more from now on, all at once: a step."""
+        plan = replace(
+            self.first.plan,
+            name=f"{self.first.plan.name}-{len(self._all)}",
+            concurrency=concurrency,
+            ramp_seconds=STEP_SECONDS,
+        )
+        added = Load(plan, self._stage.router.url, self._stage.router.api_key)
+        self._all.append(added)
+        added.start()
+        return added
+
+    def stop_sending(self) -> None:
+        """Send nothing new."""
+        for load in self._all:
+            load.stop_sending()
+
+    def finish(self) -> tuple[Record, ...]:
+        """Let every request end."""
+        self.stop_sending()
+        limit = self.first.plan.stream_seconds[1] * 2 + FINISH_SECONDS
+        return tuple(record for load in self._all for record in load.finish(limit))
 
 
 def _load(scenario: Scenario, stage: Stage) -> Load:
@@ -82,6 +128,7 @@ def _load(scenario: Scenario, stage: Stage) -> Load:
     plan = stage.pace.plan(f"{scenario.name}-{int(time.time())}", stage.models, text_known=not stage.real_engine)
     if scenario.stream_seconds is not None and scenario.stream_seconds[1] > plan.stream_seconds[1]:
         plan = replace(plan, stream_seconds=scenario.stream_seconds)
+    plan = replace(plan, concurrency=max(1, int(plan.concurrency * scenario.load_share)))
     return Load(plan, stage.router.url, stage.router.api_key)
 
 

@@ -17,6 +17,7 @@ from rehearsal.deployment import models, router_url
 from rehearsal.in_service import Router
 from rehearsal.leftovers import client, clients, read_parameter
 from rehearsal.places import WorkFolder
+from rehearsal.scenarios.load import Load
 from rehearsal.scenarios.pace import Pace
 from rehearsal.scenarios.timeline import IN_SERVICE, Sample, Seen
 from settings import naming
@@ -25,6 +26,8 @@ from user_data.node_config import AGENT_LOG, DISCOVERY_LOG
 
 POLL_SECONDS = 0.25
 RESTORE_SECONDS = 120.0
+# as-suspend-resume-processes.html: what would change the number of workers while a scenario does so by hand.
+SCALING_PROCESSES = ["AlarmNotification", "ScheduledActions"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Event:
     fields: dict[str, Any]
 
 
+def _nobody_plays(_concurrency: int) -> Load:
+    raise RuntimeError("load can be added while a scenario is played only")
+
+
 @dataclass
 class Stage:
     """A deployment on the emulated AWS, with one pool that scenarios play with."""
@@ -44,11 +51,14 @@ class Stage:
     work: WorkFolder
     pace: Pace
     deploy: Callable[[str, dict[str, object]], None]
-    """Apply one stack with some settings changed, as `cdktf deploy` does."""
+    """Apply one stack with some settings changed, as `cdktf deploy` does; plays use `apply`."""
     why: Callable[[], str]
     """What `fleet why` prints."""
     say: Callable[[str], None]
     real_engine: bool = False
+    more_load: Callable[[int], Load] = field(default=_nobody_plays)
+    """Have so many more requests in flight until the load that is returned is told to stop; the runner counts them."""
+    scaling_held: bool = False
     _workers_seen: dict[str, Seen] = field(default_factory=dict)
 
     @cached_property
@@ -113,6 +123,25 @@ class Stage:
         self.scaling.set_desired_capacity(AutoScalingGroupName=self.group, DesiredCapacity=desired, HonorCooldown=False)
         return time.time()
 
+    def apply(self, stack: str, changes: dict[str, object]) -> None:
+        """Apply one stack with some settings changed; what an operator has suspended stays suspended.
+
+        An apply resumes what the settings do not name as suspended.
+        """
+        self.deploy(stack, changes)
+        if self.scaling_held:
+            self.hold_scaling()
+
+    def hold_scaling(self) -> None:
+        """Have the group ignore its alarms and schedules, as an operator does who sets its size by hand."""
+        self.scaling.suspend_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
+        self.scaling_held = True
+
+    def release_scaling(self) -> None:
+        """Have it follow them again."""
+        self.scaling.resume_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
+        self.scaling_held = False
+
     def dismiss(self, instance: str) -> None:
         """Have the group end one instance without a substitute."""
         self.scaling.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=True)
@@ -143,7 +172,7 @@ class Stage:
         time.sleep(seconds)
 
     def restore(self, workers: int) -> None:
-        """Undo every fault and have exactly so many workers serving.
+        """Undo every fault and have exactly so many workers serving, whatever the load.
 
         Raises:
             StepFailedError: the fleet does not come back.
@@ -153,11 +182,13 @@ class Stage:
         faults.engines_restored()
         for zone in self.zones:
             faults.capacity(zone, available=True)
+        self.hold_scaling()
         self.say(f"waiting for {workers} workers")
         self.resize(workers)
-        self.wait(f"{workers} workers serve and none is on its way", lambda: self._settled(workers), RESTORE_SECONDS)
+        self.wait(f"{workers} workers serve and none is on its way", lambda: self.settled(workers), RESTORE_SECONDS)
 
-    def _settled(self, workers: int) -> bool:
+    def settled(self, workers: int) -> bool:
+        """Whether exactly so many workers are there, and all of them serve."""
         sample = self.look()
         return len(sample.workers) == workers == len(sample.in_service) and len(sample.routed or ()) == workers
 

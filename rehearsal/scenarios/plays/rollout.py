@@ -23,7 +23,7 @@ def _play(stage: Stage) -> Played:
     before = {worker.id for worker in stage.serving}
     stage.say("applying a larger root volume: a new launch template version")
     size = pool.volume.size_gib + len(stage.activities()) + 1  # another one each time the scenario is played
-    stage.deploy(naming.workers_stack(pool.name), {"workers[0].volume.size_gib": size})
+    stage.apply(naming.workers_stack(pool.name), {"workers[0].volume.size_gib": size})
     stage.say("the instance refresh replaces the workers")
     stage.wait("the instance refresh is successful", lambda: _refreshed(stage), REFRESH_SECONDS)
     minimum = stage.pace.workers * pool.lifecycle.min_healthy_percent // 100

@@ -58,7 +58,7 @@ def _play_replaced(stage: Stage) -> Played:
     stage.say(f"replacing the router's host {old} by an apply")
     at = time.time()
     volume = stage.settings.router.volume.size_gib
-    stage.deploy(
+    stage.apply(
         naming.STACK_ROUTER,
         {
             "router.max_concurrent_requests": stage.settings.router.max_concurrent_requests + 1,

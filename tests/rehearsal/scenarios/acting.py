@@ -83,6 +83,12 @@ class FakeAws:
     def describe_scaling_activities(self, **_asked: object) -> dict[str, Any]:
         return {"Activities": self.fleet.activities}
 
+    def suspend_processes(self, **_asked: object) -> None:
+        self.fleet.autopilot.held = True
+
+    def resume_processes(self, **_asked: object) -> None:
+        self.fleet.autopilot.released()
+
     def describe_instance_refreshes(self, **_asked: object) -> dict[str, Any]:
         return {"InstanceRefreshes": [{"Status": "Successful" if self.fleet.refreshed else "InProgress"}]}
 
@@ -96,15 +102,24 @@ class FakeLoad:
     fleet: Fleet
     plan: LoadPlan
 
+    added: bool = False
+
     def start(self) -> None:
-        self.fleet.plan = self.plan
+        self.added = self.fleet.plan is not None
+        if self.added:
+            self.fleet.added_slots += self.plan.concurrency
+        else:
+            self.fleet.plan = self.plan
 
     def stop_sending(self) -> None:
-        self.fleet.plan = None
+        if self.added:
+            self.fleet.added_slots = 0
+        else:
+            self.fleet.plan = None
 
     def finish(self, _limit: float) -> tuple[Record, ...]:
         self.stop_sending()
-        return self.fleet.finish()
+        return () if self.added else self.fleet.finish()
 
 
 @dataclass
@@ -126,11 +141,14 @@ class FakeTimeline:
 
 
 def stage_of(fleet: Fleet, pace_name: PaceName) -> Stage:
-    def deploy(stack: str, _overrides: dict[str, object]) -> None:
+    def deploy(stack: str, overrides: dict[str, object]) -> None:
+        fleet.autopilot.released()  # as Terraform does with what it does not know
         if stack == naming.STACK_ROUTER:
             fleet.replace_router_host()
-        else:
+        elif any("volume" in key for key in overrides):
             fleet.refresh()
+        else:
+            fleet.autopilot.follow(overrides)
 
     work = WorkFolder(fleet.machines.parent)
     stage = Stage(settings(), work, pace(pace_name), deploy, why=fleet.why, say=lambda _text: None)

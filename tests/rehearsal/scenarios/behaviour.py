@@ -51,6 +51,12 @@ class Behaviour:
     """Until the answer to an order is back; what the order breaks was broken before."""
     loses_first: bool = False
     idle_slots: int = 0
+    decides_after: float = 27.0
+    """From the moment that the load is above the target."""
+    shrinks_after: float | None = 60.0
+    """From the moment that the load is below half of it; one worker at a time."""
+    fidgets: Literal["never", "on a steady load", "after the load fell"] = "never"
+    """When it grows for no reason."""
 
 
 @dataclass

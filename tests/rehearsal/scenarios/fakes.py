@@ -26,6 +26,7 @@ from rehearsal.orders import (
     SpotNotice,
 )
 from rehearsal.scenarios.timeline import IN_SERVICE, Sample
+from tests.rehearsal.scenarios.autopilot import Autopilot
 from tests.rehearsal.scenarios.behaviour import Behaviour, Flight, Worker
 from tests.rehearsal.scenarios.support import lost, record, refused
 from user_data.node_config import AGENT_LOG, DISCOVERY_LOG
@@ -56,7 +57,8 @@ class Fleet:
     samples: list[Sample] = field(default_factory=list)
     look: Callable[[], Sample] | None = None
     plan: LoadPlan | None = None
-    activities: list[dict[str, str]] = field(default_factory=list)
+    added_slots: int = 0
+    activities: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     refreshing: list[Worker] = field(default_factory=list)
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Fleet:
     _dice: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - repeatable is the point
 
     def __post_init__(self) -> None:
+        self.autopilot = Autopilot(self)
         for _ in range(self.desired):
             worker = self._made()
             worker.state, worker.routed, worker.new = IN_SERVICE, True, False
@@ -89,6 +92,7 @@ class Fleet:
                 heapq.heappop(self._events)[2]()
             self._drain()
             self._load()
+            self.autopilot.tick()
             if self.look is not None:
                 self.samples.append(self.look())
 
@@ -212,12 +216,18 @@ class Fleet:
         return frozenset(w.url for w in self.workers.values() if w.routed) if self.router_up else None
 
     def _load(self) -> None:
-        for slot in range(self.behaviour.idle_slots, self.plan.concurrency if self.plan else 0):
-            flight = self._flights.get(slot)
-            if flight is not None and flight.ends <= self.now:
+        for slot, flight in list(self._flights.items()):
+            if flight.ends <= self.now:
                 self._end(slot, flight.ends, record)
+        slots = self.plan.concurrency + self.added_slots if self.plan else 0
+        for slot in range(self.behaviour.idle_slots, slots):
             if slot not in self._flights and self._pauses.get(slot, 0.0) <= self.now:
                 self._send(slot)
+
+    def load_per_worker(self) -> tuple[float, int]:
+        """Requests in flight per worker in service that is routed, and how many these are."""
+        ready = sum(worker.routed and worker.state == IN_SERVICE for worker in self.workers.values())
+        return len(self._flights) / max(1, ready), ready
 
     def _pick(self) -> Worker | None:
         usable = [worker for worker in self.workers.values() if worker.routed and worker.alive]

@@ -31,6 +31,7 @@ UNROUTED = "*: out of routing after the state change"
 HOOK = "*: hook completed after its last request"
 ROUTING, SERVICE = "fewest workers in routing", "fewest workers in service"
 NOTICED, RECOVERED = "times discovery said that AWS is away", "discovery has AWS again"
+STEADY = "decisions on a steady load of * s"
 HELD = "held its place before it was replaced"
 EVERYWHERE = ((LOST, {"loses_first": True}), (BUSY, {"idle_slots": 1}))
 
@@ -59,6 +60,12 @@ PROOFS = (
     Proof("scale-out", "*: first request after InService", {"routed_after": 5.5}),
     Proof("scale-out", "*: part of its fair share within * s", {"weight_of_new": 0.2}),
     Proof("scale-out", "prefix hit rate *, relative to * before", {"cached_after_growth": 380}),
+    Proof("load-step", LOST, {"drains": False}),
+    Proof("load-step", STEADY, {"fidgets": "on a steady load"}),
+    Proof("load-step", "decision after the step", {"decides_after": 30.5}),
+    Proof("load-step", "first request on a new worker after the step", {"boot": 40.0}),
+    Proof("load-step", "decisions to grow after the load fell", {"fidgets": "after the load fell"}),
+    Proof("load-step", "back at the smallest fleet after the load fell", {"shrinks_after": None}),
     Proof("rollout", LOST, {"drains": False}),
     Proof("rollout", "workers of the old version left", {"refresh_forgets": 1}),
     Proof("rollout", "workers in service at any moment", {"refresh_at_once": True}),
@@ -214,7 +221,7 @@ def test_a_dead_router_explains_what_was_in_flight_until_it_was_back(
 
 def test_names_are_unique_and_titles_say_something() -> None:
     assert list(SCENARIOS) == [scenario.name for scenario in SCENARIOS.values()]
-    assert len({scenario.title for scenario in SCENARIOS.values()} - {""}) == len(SCENARIOS) == 16
+    assert len({scenario.title for scenario in SCENARIOS.values()} - {""}) == len(SCENARIOS) == 17
 
 
 def test_the_soak_plays_every_step_and_explains_what_it_cut() -> None:

@@ -115,3 +115,37 @@ def test_a_result_is_shown_and_written() -> None:
 )
 def test_the_busiest_moment(spans: tuple[tuple[float, float], ...], most: int) -> None:
     assert busiest([record(f"r{n}", sent=sent, ended=ended) for n, (sent, ended) in enumerate(spans)]) == most
+
+
+def test_a_scenario_plays_on_a_group_that_does_not_scale_by_itself_also_after_an_apply() -> None:
+    seen = []
+
+    def applies(stage: Stage) -> Played:
+        seen.append(fleet.autopilot.held)
+        stage.apply("a stack", {})
+        seen.append(fleet.autopilot.held)
+        return Played(lambda _evidence: [])
+
+    with acting() as (stage, fleet):
+        play(replace(QUIET, play=applies), stage)
+        stage.apply("a stack", {})
+        assert [*seen, fleet.autopilot.held] == [True, True, False]
+
+
+def test_a_part_of_the_load_begins_and_a_play_adds_more() -> None:
+    def adds(stage: Stage) -> Played:
+        stage.more_load(9)
+        stage.hold(1.0, "more")
+        return Played(lambda _evidence: [])
+
+    with acting() as (stage, _fleet):
+        quiet = play(replace(QUIET, load_share=0.25), stage)
+        busy = play(replace(QUIET, load_share=0.25, play=adds), stage)
+    wanted = [check.wanted for result in (quiet, busy) for check in result.checks if "busiest" in check.name]
+    assert wanted == [">= 3", ">= 12"]
+    assert not failed(busy)
+
+
+def test_load_can_be_added_during_a_play_only() -> None:
+    with acting() as (stage, _fleet), pytest.raises(RuntimeError, match="while a scenario is played only"):
+        stage.more_load(1)
