@@ -33,7 +33,7 @@ CHEAPEST_MISS, DEAREST_MISS = 1e-3, 1e6
 CEILING_MARGIN = 0.01
 """Where no fleet at all meets the SLO, this schedule comes within so much of what the largest fleet attains."""
 LOOK_AHEAD = (0, 1, 3)
-IMPROVING_REPLAYS = 120
+IMPROVING_REPLAYS = 80
 NO_BOOT = Boot(0.0, 0.0)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Protocol
 
+from rehearsal.emulated_aws.alarms import target_tracking
 from simulator.cloudwatch import STEP_SECONDS, Alarm, Metrics, State
 
 IN_FLIGHT, QUEUED, READY, LOAD = "InFlight", "Queued", "ReadyWorkers", "LoadPerWorker"
@@ -70,42 +71,36 @@ class Schedule:
 class TargetTracking:
     """A target tracking policy of EC2 Auto Scaling on a metric that is already per worker.
 
-    Out when the metric is above the target for `out_periods` periods, to capacity x metric / target, rounded up, where
-    capacity leaves out workers that warm up; in when it is below 0.7 of the target for `in_periods` (0: never). AWS
-    documents neither number; consoles show 3 of 3 and 15 of 15 at one minute and 0.7 of the target, and we assume 3 of
-    3 for 10 seconds too. In, it goes to the capacity that the metric asks for, and not while a scale-out runs
-    (as-scaling-target-tracking.html).
+    The numbers and the arithmetic are the rehearsal's (`rehearsal.emulated_aws.alarms.target_tracking`, which names the
+    pages): out at 3 of 3 periods above the target, in (unless it is switched off) after a quarter of an hour below
+    0.9 of it, by one. Workers that warm up count as capacity but not as serving.
     """
 
     metric: str
     target: float
     warmup: float
-    period: int = 60
-    out_periods: int = 3
-    in_periods: int = 15
+    period: int = MINUTE
+    scale_in: bool = True
     _high: Alarm = field(init=False)
     _low: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the two alarms that AWS makes for such a policy."""
-        out, low = self.out_periods, max(self.in_periods, 1)
-        self._high = Alarm(self.metric, True, self.target, self.period, out, out)  # noqa: FBT003
-        self._low = Alarm(self.metric, False, self.target * 0.7, self.period, low, low)  # noqa: FBT003
+        high, low = target_tracking.high_alarm(self.target, self.period), target_tracking.low_alarm(self.target, MINUTE)
+        self._high = Alarm(self.metric, True, high.threshold, self.period, high.periods, high.points)  # noqa: FBT003
+        self._low = Alarm(self.metric, False, low.threshold, MINUTE, low.periods, low.points)  # noqa: FBT003
 
     def decide(self, view: View) -> int | None:
         """As Policy.decide."""
         if not self._high.due(view.metrics):
             return None
         value = self._high.values(view.metrics)[-1]
-        capacity = view.in_service(self.warmup)
-        if value is None:
-            return None
-        wanted = ceil(capacity * value / self.target)
-        if self._high.state(view.metrics) is State.ALARM:
-            return max(wanted, view.desired) if capacity else max(view.desired, 1)
-        settled = capacity >= view.desired
-        if self.in_periods and settled and self._low.state(view.metrics) is State.ALARM:
-            return min(max(wanted, 0), view.desired)
+        warming = max(view.desired - view.in_service(self.warmup), 0)
+        capacity = target_tracking.Capacity(view.desired, view.min_size, view.max_size, warming)
+        if value is not None and self._high.state(view.metrics) is State.ALARM:
+            return target_tracking.out(value, self.target, capacity)
+        if self.scale_in and self._low.due(view.metrics) and self._low.state(view.metrics) is State.ALARM:
+            return target_tracking.inward(value, self.target, capacity)
         return None
 
 

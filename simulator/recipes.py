@@ -54,7 +54,7 @@ class OurNumbers:
 
     def policy(self) -> Policy:
         """What stacks/scaling.py builds: out on load and on KV usage, in when the rest can carry it, up from zero."""
-        out = TargetTracking(LOAD, self.target_load, self.warmup, period=STEP_SECONDS, in_periods=0)
+        out = TargetTracking(LOAD, self.target_load, self.warmup, period=STEP_SECONDS, scale_in=False)
         full = StepOut(Alarm(KV_USAGE, True, self.kv_usage), self.warmup)  # noqa: FBT003
         less = GuardedIn(self.target_load * self.remaining_share, self.quiet_seconds, self.kv_usage)
         return Together((out, *((full,) if self.kv_usage else ()), less, WakeUp()))
