@@ -52,10 +52,15 @@ class Asked:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The policies to simulate; the bound is always among them."""
+        """The policies to simulate."""
         if self.compare:
             return NAMES
-        return tuple(dict.fromkeys((*(self.policies or (OURS,)), CLAIRVOYANT)))
+        return self.policies or (OURS, CLAIRVOYANT)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the clairvoyant is asked for: then the others are compared with it and start with its fleet."""
+        return self.sweep or CLAIRVOYANT in self.names
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with it before any file is read."""
@@ -126,7 +131,7 @@ def _case(asked: Asked, settings: Settings, trace: Trace | RateTrace, bar: Bar) 
     if asked.peak_workers:
         most = max(comparison.plan.max_size, 2 * asked.peak_workers)
         comparison.plan = replace(comparison.plan, max_size=most)
-    comparison.progress = bar.tell
+    comparison.progress, comparison.bounded = bar.tell, asked.bounded
     about: dict[str, object] = {
         "trace": trace.name,
         "rate": wanted.rate,
@@ -150,7 +155,8 @@ def _compare(asked: Asked, case: Case, bar: Bar, console: Console) -> int:
     outcomes = {name: case.comparison.named(name) for name in asked.names}
     bar.stop()
     rows = [outcome.result for outcome in outcomes.values()]
-    case.about["attainable"] = round(case.comparison.bound.ceiling, 6)
+    if asked.bounded:
+        case.about["attainable"] = round(case.comparison.bound.ceiling, 6)
     if asked.as_json:
         typer.echo(to_json(rows, **case.about))
     else:
@@ -173,6 +179,8 @@ def _print_rows(case: Case, rows: list[Result]) -> None:
     console = Console(highlight=False, markup=False)
     console.print(case.title, soft_wrap=True)
     console.print(table(rows))
+    if not case.comparison.bounded:
+        return
     bound = case.comparison.bound
     if bound.ceiling < case.comparison.workload.attainment:
         console.print(

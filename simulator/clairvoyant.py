@@ -34,6 +34,10 @@ CEILING_MARGIN = 0.01
 """Where no fleet at all meets the SLO, this schedule comes within so much of what the largest fleet attains."""
 LOOK_AHEAD = (0, 1, 3)
 IMPROVING_REPLAYS = 80
+LONG_SECONDS = 6 * HOUR
+"""From here on the search is short: one step a minute, no look ahead, nothing improved."""
+LONG_STEP_SECONDS = 60
+FEW_SIZES = 16
 NO_BOOT = Boot(0.0, 0.0)
 
 
@@ -62,6 +66,11 @@ class Bound:
         return max(workers for _, workers in self.schedule.changes)
 
 
+def step_seconds(seconds: float) -> int:
+    """How long the steps of a replay are."""
+    return STEP_SECONDS if seconds <= LONG_SECONDS else LONG_STEP_SECONDS
+
+
 def window_seconds(seconds: float) -> float:
     """The length of a window: a minute, or what makes MOST_WINDOWS of the time."""
     return max(1.0, -(-seconds // (MOST_WINDOWS * WINDOW_SECONDS))) * WINDOW_SECONDS
@@ -76,12 +85,12 @@ def misses_of_fixed(workload: Workload, workers: int) -> tuple[NDArray[np.float6
     misses = np.zeros(round(workload.seconds / window + 0.499))
     for _ in range(workers):
         cluster.join()
-    end = 0.0
+    end, step = 0.0, step_seconds(workload.seconds)
     while end < workload.seconds or not cluster.exhausted:
-        end += STEP_SECONDS
+        end += step
         seen = cluster.advance(end)
         missed = seen.completed - seen.attained + seen.refused - seen.too_long
-        misses[min(int((end - STEP_SECONDS) // window), len(misses) - 1)] += missed
+        misses[min(int((end - step) // window), len(misses) - 1)] += missed
     return misses, cluster.served().attainment
 
 
@@ -139,7 +148,8 @@ class Search:
         starts = [0, *(index for index, (old, new) in enumerate(pairwise(sizes), 1) if old != new)]
         schedule = Schedule(tuple((index * self.window, sizes[index]) for index in starts))
         plan = GroupPlan(min(sizes), self.plan.max_size, sizes[0], NO_BOOT, self.plan.drain_seconds)
-        run = simulate(self.workload.start(), plan, schedule, self.workload.seconds, Delays(0, 0))
+        seconds = self.workload.seconds
+        run = simulate(self.workload.start(), plan, schedule, seconds, Delays(0, 0), step=step_seconds(seconds))
         hours = run.group.hours.gpu_hours + run.group.launched * self.plan.boot.cold / HOUR
         return Bound(schedule, run, hours, sizes, self.target, self.ceiling)
 
@@ -190,6 +200,9 @@ def clairvoyant(workload: Workload, plan: GroupPlan, progress: Callable[[float],
     """Find the schedule for a workload within the group's bounds; `progress` is told the share that is done."""
     tell = progress or (lambda _: None)
     search, misses = _started(workload, plan, tell)
+    if workload.seconds > LONG_SECONDS:
+        search.by_price(misses, 0)
+        return search.found()
     for ahead in LOOK_AHEAD:
         search.by_price(misses, ahead)
     search.improve(lambda share: tell(0.5 + share / 2))
@@ -210,20 +223,33 @@ def _started(workload: Workload, plan: GroupPlan, tell: Callable[[float], None])
     target = workload.attainment if ceiling >= workload.attainment else ceiling - CEILING_MARGIN
     search = Search(workload, plan, target, ceiling)
     enough = next(n for n, share in enumerate(attained, 1) if share >= target)
-    search.reaches([max(enough, plan.min_size)] * misses.shape[1])
+    for size in range(max(enough, plan.min_size), plan.max_size + 1):
+        if search.reaches([size] * misses.shape[1]):
+            break
     return search, misses
 
 
 def _all_fixed(workload: Workload, most: int, tell: Callable[[float], None]) -> tuple[NDArray[np.float64], list[float]]:
-    """Misses and attainment of every fleet size, up to the first that attains what the largest does."""
+    """Misses and attainment of every fleet size, up to the first that attains what the largest does.
+
+    For long traces only FEW_SIZES are run, evenly spread in their logarithm, and what lies between is interpolated.
+    """
     last, ceiling = misses_of_fixed(workload, most)
-    rows: list[NDArray[np.float64]] = []
-    attained: list[float] = []
-    for workers in range(1, most):
-        row, share = misses_of_fixed(workload, workers)
-        rows.append(row)
-        attained.append(share)
+    rows: dict[int, NDArray[np.float64]] = {}
+    attained: dict[int, float] = {}
+    for workers in _sizes(most, few=workload.seconds > LONG_SECONDS):
+        row, share = (last, ceiling) if workers == most else misses_of_fixed(workload, workers)
+        rows[workers], attained[workers] = row, share
         tell(0.5 * workers / most)
         if share >= ceiling:
-            return np.array(rows), attained
-    return np.array([*rows, last]), [*attained, ceiling]
+            break
+    every, known = np.arange(1, max(rows) + 1), list(rows)
+    columns = zip(*rows.values(), strict=True)
+    table = np.array([np.interp(every, known, column) for column in columns]).T
+    return table, np.interp(every, known, list(attained.values())).tolist()
+
+
+def _sizes(most: int, *, few: bool) -> list[int]:
+    if not few:
+        return list(range(1, most + 1))
+    return sorted({round(size) for size in np.geomspace(1, most, FEW_SIZES)})

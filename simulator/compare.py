@@ -36,6 +36,9 @@ class Comparison:
     numbers: OurNumbers
     delays: Delays = field(default_factory=Delays)
     starts_with: int | None = None
+    bounded: bool = True
+    """False: without the clairvoyant, which takes by far the most time for a trace of days; fleets then start with the
+    plan's initial size."""
     progress: Callable[[str, float], None] = lambda _name, _share: None
     _bound: Bound | None = None
 
@@ -50,7 +53,9 @@ class Comparison:
         """A policy by name, with its published or set parameter. The fixed fleet is as large as the bound's peak."""
         if name == OURS:
             return ours(self.numbers)
-        return fixed(self.bound.peak, self.plan.max_size) if name == FIXED else BASELINES[name]
+        if name == FIXED:
+            return fixed(self.bound.peak if self.bounded else self.plan.max_size, self.plan.max_size)
+        return BASELINES[name]
 
     def run(self, recipe: Recipe, parameter: float, plan: GroupPlan | None = None) -> Outcome:
         """One policy with one parameter, in this comparison's group or another."""
@@ -63,14 +68,17 @@ class Comparison:
             self.delays,
             lambda now: self.progress(recipe.name, min(now / self.workload.seconds, 1.0)),
         )
-        labels = Labels(recipe.name, parameter, self.prices, self.bound.gpu_hours)
+        hours = self.bound.gpu_hours if self.bounded else None
+        labels = Labels(recipe.name, parameter, self.prices, hours)
         return Outcome(result(run, self.workload, labels), run.course)
 
     def _plan(self, recipe: Recipe, parameter: float, plan: GroupPlan) -> GroupPlan:
         if recipe.name == FIXED:
             size = int(parameter)
             return replace(plan, initial=size, min_size=size, max_size=size, warm_pool=None, minimums=())
-        start = self.bound.initial if self.starts_with is None else self.starts_with
+        start = self.starts_with
+        if start is None:
+            start = self.bound.initial if self.bounded else plan.initial
         return replace(plan, initial=start)
 
     def named(self, name: str) -> Outcome:

@@ -84,12 +84,12 @@ class Run:
     """How long hosts were charged: up to the horizon."""
 
 
-def intervals(cluster: Cluster, horizon: float) -> Iterator[Interval]:
-    """Advance step by step up to the horizon, then until nothing is in flight any more."""
-    step = 0
-    while step * STEP_SECONDS < horizon or not cluster.exhausted:
-        step += 1
-        yield cluster.advance(float(step * STEP_SECONDS))
+def intervals(cluster: Cluster, horizon: float, step: int = STEP_SECONDS) -> Iterator[Interval]:
+    """Advance step by step (s) up to the horizon, then until nothing is in flight any more."""
+    count = 0
+    while count * step < horizon or not cluster.exhausted:
+        count += 1
+        yield cluster.advance(float(count * step))
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - the parts of a simulation
@@ -99,15 +99,18 @@ def simulate(  # noqa: PLR0913, PLR0917 - the parts of a simulation
     horizon: float,
     delays: Delays | None = None,
     progress: Callable[[float], None] | None = None,
+    step: int = STEP_SECONDS,
 ) -> Run:
     """Run a trace to its end. Hosts are charged up to `horizon` (s), the same for every policy that is compared.
+
+    Policies on metrics need the default `step`; a schedule can do with longer ones, in whole windows of it.
 
     After the horizon nothing is decided any more; what is in flight is served to its end.
     """
     group, metrics, course = Group(plan, cluster), Metrics(), Course()
     late: deque[Interval | None] = deque([None] * (Delays() if delays is None else delays).steps)
     changes = [(0.0, group.desired)]
-    for interval in intervals(cluster, horizon):
+    for interval in intervals(cluster, horizon, step):
         now = interval.end
         charged = min(interval.end, horizon) - min(interval.start, horizon)
         course.add(_point(interval, group))

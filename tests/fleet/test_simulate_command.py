@@ -65,7 +65,19 @@ def test_a_trace_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_policies_side_by_side_as_json(
     trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--trace", trace, "-e", EXAMPLE, "--policy", "ours", "--policy", "fixed", "--json"]
+    words = [
+        "--trace",
+        trace,
+        "-e",
+        EXAMPLE,
+        "--policy",
+        "ours",
+        "--policy",
+        "fixed",
+        "--policy",
+        "clairvoyant",
+        "--json",
+    ]
     assert _run(monkeypatch, *words) == 0
     first = capsys.readouterr().out
     assert _run(monkeypatch, *words) == 0
