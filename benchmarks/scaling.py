@@ -186,10 +186,12 @@ def tuned_table(one: Done, minimum: int | None) -> str:
 
 
 def published_table(one: Done) -> str:
-    """One row per policy without any tuning, from a minimum of 1."""
-    rows = [
-        f"| {name} | {one.published[name].parameter:g} | 1 | 0 | {cells(one.published[name])} |" for name in POLICIES
-    ]
+    """One row per policy without any tuning, from a minimum of 1; the fixed fleet is the clairvoyant's largest."""
+    rows = []
+    for name in POLICIES:
+        row = one.published[name]
+        least = row.workers_least if name == FIXED else 1
+        rows.append(f"| {name} | {row.parameter:g} | {least} | 0 | {cells(row)} |")
     return "\n".join((HEAD, RULE, *rows))
 
 
