@@ -161,8 +161,8 @@ ABOUT = (
     "95 % of the requests. All figures are simulated. `x best`: GPU hours over the clairvoyant's. Tuned: the cheapest "
     "of the same grid for each policy (its own parameter, minimum size, warm pool of 0 or 4) that meets the SLO, else "
     "the one nearest to it, marked `!`. A minimum that is chosen for one trace in hindsight makes any policy a fixed "
-    "fleet in disguise; so tuning is shown without it, too. Ours as set was tuned on the conversation trace; the others' "
-    "numbers there are as published."
+    "fleet in disguise; so tuning is shown without it, too. Ours as set was tuned on the conversation trace; the "
+    "others' numbers there are as published."
 )
 AS_IS_TEXT = (
     "The default engine computes 2,200 prompt tokens a second, so a prompt above some 4,300 tokens that no cache holds "
