@@ -48,6 +48,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "why": Verb("fleet.why_command:command", "Say why a worker does not serve, or tell one instance's life."),
         "destroy": Verb("fleet.destroy_command:command", "Take a deployment down and look for what is left."),
         "bench": Verb("fleet.bench_command:bench", "Put load on an OpenAI-compatible endpoint and measure it."),
+        "simulate": Verb("fleet.simulate_command:simulate", "Replay a recorded load against scaling policies."),
         "rehearse": Verb("fleet.rehearse_command:rehearse", "Deploy, use and destroy it all on an emulated AWS."),
     }
 )
