@@ -7,7 +7,6 @@ from functools import cache
 from rehearsal.emulated_aws import (
     addresses,
     images,
-    insights,
     instances,
     monitoring,
     nat,
@@ -29,7 +28,6 @@ def install_extensions() -> None:
     """Apply every extension to moto's classes, before the server answers its first request."""
     addresses.install()
     images.install()
-    insights.install()
     instances.install()
     monitoring.install()
     nat.install()
