@@ -231,13 +231,13 @@ class Rehearsal:
             settings=self.settings,
             work=self.work,
             pace=PACES[self.options.pace],
-            deploy=self._deploy_one,
+            apply=self._apply_one,
             why=self._why,
             say=lambda _: None,
             real_engine=self.options.engine == "sglang",
         )
 
-    def _deploy_one(self, stack: str, changes: Mapping[str, object]) -> None:
+    def _apply_one(self, stack: str, changes: Mapping[str, object]) -> None:
         """`cdktf deploy` of one stack with some settings changed."""
         overrides = {**self.overrides, **changes}
         target = Target(self.options.environment, self.settings.region, overrides)

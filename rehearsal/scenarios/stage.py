@@ -50,15 +50,14 @@ class Stage:
     settings: Settings
     work: WorkFolder
     pace: Pace
-    deploy: Callable[[str, dict[str, object]], None]
-    """Apply one stack with some settings changed, as `cdktf deploy` does; plays use `apply`."""
+    apply: Callable[[str, dict[str, object]], None]
+    """Apply one stack with some settings changed, as `cdktf deploy` does."""
     why: Callable[[], str]
     """What `fleet why` prints."""
     say: Callable[[str], None]
     real_engine: bool = False
     more_load: Callable[[int], Load] = field(default=_nobody_plays)
     """Have so many more requests in flight until the load that is returned is told to stop; the runner counts them."""
-    scaling_held: bool = False
     _workers_seen: dict[str, Seen] = field(default_factory=dict)
 
     @cached_property
@@ -123,24 +122,13 @@ class Stage:
         self.scaling.set_desired_capacity(AutoScalingGroupName=self.group, DesiredCapacity=desired, HonorCooldown=False)
         return time.time()
 
-    def apply(self, stack: str, changes: dict[str, object]) -> None:
-        """Apply one stack with some settings changed; what an operator has suspended stays suspended.
-
-        An apply resumes what the settings do not name as suspended.
-        """
-        self.deploy(stack, changes)
-        if self.scaling_held:
-            self.hold_scaling()
-
     def hold_scaling(self) -> None:
         """Have the group ignore its alarms and schedules, as an operator does who sets its size by hand."""
         self.scaling.suspend_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
-        self.scaling_held = True
 
     def release_scaling(self) -> None:
         """Have it follow them again."""
         self.scaling.resume_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
-        self.scaling_held = False
 
     def dismiss(self, instance: str) -> None:
         """Have the group end one instance without a substitute."""
