@@ -6,6 +6,7 @@ from functools import cache
 
 from rehearsal.emulated_aws import (
     addresses,
+    flow_logs,
     images,
     instances,
     monitoring,
@@ -40,4 +41,5 @@ def install_extensions() -> None:
     templates.install()
     transport.install()
     versions.install()
+    flow_logs.install()
     alarms.install()  # after scaling_calls, whose deletion of a group it goes on calling

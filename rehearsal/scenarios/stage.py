@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from rehearsal.deployment import models, router_url
 from rehearsal.in_service import Router
 from rehearsal.leftovers import client, clients, read_parameter
 from rehearsal.places import WorkFolder
-from rehearsal.scenarios.load import Load
+from rehearsal.scenarios.load import Load, Timed
 from rehearsal.scenarios.pace import Pace
 from rehearsal.scenarios.timeline import IN_SERVICE, Sample, Seen
 from settings import naming
@@ -39,7 +39,7 @@ class Event:
     fields: dict[str, Any]
 
 
-def _nobody_plays(_concurrency: int) -> Load:
+def _nobody_plays(_load: object) -> Load:
     raise RuntimeError("load can be added while a scenario is played only")
 
 
@@ -58,6 +58,8 @@ class Stage:
     real_engine: bool = False
     more_load: Callable[[int], Load] = field(default=_nobody_plays)
     """Have so many more requests in flight until the load that is returned is told to stop; the runner counts them."""
+    replay: Callable[[Sequence[Timed]], Load] = field(default=_nobody_plays)
+    """Send these requests, each at its time from now on."""
     _workers_seen: dict[str, Seen] = field(default_factory=dict)
 
     @cached_property
