@@ -23,18 +23,18 @@ from rehearsal.scenarios.stage import Stage
 from settings import naming
 from user_data.node_config import METRIC_INTERVAL_SECONDS
 
-LOW, HIGH = 1.0, 4.5
-"""Requests per second. Two emulated engines compute 4,400 prompt tokens a second at most; HIGH brings 2,700, and the
-answers' steps take most of the time: requests queue, and some miss the SLO."""
+LOW, HIGH = 0.75, 2.5
+"""Requests per second: with HIGH some requests miss the SLO on two engines, yet no queue grows without end: there the
+smallest difference of speed would decide."""
 PROMPT_TOKENS, OUTPUT_TOKENS = 600, 16
 """Means; sizes vary as simulator.traces.rates says."""
 LONGEST_PROMPT = 8192
-TARGET_LOAD = 3.0
+TARGET_LOAD = 1.8
 """So low that the load of HIGH asks for more than there may be: how far the group grows is no chance."""
-TTFT_SECONDS, ITL_SECONDS = 2.0, 0.3
+TTFT_SECONDS, ITL_SECONDS = 1.0, 0.3
 """Between the tokens longer than in production, as the emulated engines of scenarios are slow (pace.EMULATOR)."""
-ATTAINMENT_TOLERANCE, TIME_TOLERANCE = 0.05, 20.0
-"""Stated in docs/scaling.md. Two steps of the simulator, and what a busy machine adds to the emulated engines."""
+ATTAINMENT_TOLERANCE, TIME_TOLERANCE = 10.0, 20.0
+"""Points of a hundred, and seconds (docs/scaling.md): what a busy machine adds, and two steps of the simulator."""
 SEED = 1
 
 
@@ -120,9 +120,8 @@ def _compared(stage: Stage, evidence: Evidence, start: float, changes: list[tupl
     )
     fleet = Fleet(stage.pace.fewer, stage.pace.workers, stage.pace.fewer, _boot(evidence, start, changes))
     there = simulated(evidence.records, start, seconds, stage.settings, numbers, fleet, slo)
-    yield at_most(
-        "attainment, rehearsal against simulator", ATTAINMENT_TOLERANCE, abs(here.attainment - there.attainment), ""
-    )
+    apart = abs(here.attainment - there.attainment) * 100
+    yield at_most("attainment, rehearsal against simulator", ATTAINMENT_TOLERANCE, apart, "points")
     lag = worst_lag(here.changes, there.changes, seconds, TIME_TOLERANCE)
     yield at_most("changes of the group, the furthest apart", TIME_TOLERANCE, lag)
     for name, seen in (("rehearsal", here), ("simulator", there)):
