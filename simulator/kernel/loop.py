@@ -7,6 +7,7 @@ from math import inf
 from simulator.compiled import compiled, entry
 from simulator.kernel import layout as col
 from simulator.kernel.engine import append, run
+from simulator.kernel.interval import note
 from simulator.kernel.layout import Arrivals, State
 from simulator.kernel.memory import free_request, take_request
 from simulator.kernel.router import choose, remember
@@ -48,11 +49,12 @@ def _take(s: State, come: Arrivals, index: int) -> int:
 
 @entry
 def settle(s: State, until: float) -> None:
-    """Bring every worker up to `until`, when no arrival before it is left."""
+    """Bring every worker up to `until`, when no arrival before it is left, and end the interval."""
     _catch_up(s, until)
     for w in range(len(s.worker)):
         if s.worker[w, col.LOAD]:
             run(s, w, until)
+    note(s)
 
 
 @compiled
