@@ -63,7 +63,7 @@ class _Notice(Listener):
     def on_start(self, event: Event) -> None:  # noqa: ARG002  (numba calls it)
         if not self._said:
             often = "once" if _KEPT else "each time, as no folder to keep it in can be written"
-            sys.stderr.write(f"Compiling the simulator for this machine, {often}: about 15 s ...\n")
+            sys.stderr.write(f"Compiling the simulator for this machine, {often}: up to 20 s ...\n")
         self._said = True
 
     def on_end(self, event: Event) -> None:
