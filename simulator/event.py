@@ -84,7 +84,8 @@ class EventCluster:
             if self._at < len(self._chunk.arrival):
                 break
             self._next_chunk()
-        settle(self._state, until)
+        else:
+            settle(self._state, until)
         interval = self._interval(start)
         for observe in self.observers:
             observe(interval)

@@ -25,11 +25,8 @@ def note(s: State) -> None:
             _note_worker(s, w)
         else:
             s.seen[col.SEEN_DRAINING] += s.worker[w, col.LOAD]
-    s.seen[col.SEEN_TTFT], s.seen[col.SEEN_ITL] = _percentile(s, col.TTFT), _percentile(s, col.ITL)
-    for which in range(col.TIMES):
-        for bin_ in range(BINS):
-            s.histogram[col.TIMES + which, bin_] += s.histogram[which, bin_]
-            s.histogram[which, bin_] = 0
+    s.seen[col.SEEN_TTFT], s.seen[col.SEEN_ITL] = _end_times(s, col.TTFT), _end_times(s, col.ITL)
+    _end_times(s, col.E2E)
 
 
 @compiled
@@ -43,15 +40,26 @@ def _note_worker(s: State, w: int) -> None:
 
 
 @compiled
-def _percentile(s: State, which: int) -> int:
-    """The bin of simulator.histogram.percentile, or -1 without data."""
+def _end_times(s: State, which: int) -> int:
+    """Put the interval's times to those of before; returns the bin of their percentile, or -1 without any."""
     total = 0
     for bin_ in range(BINS):
         total += s.histogram[which, bin_]
-    wanted = max(PERCENTILE * total, 1.0)
-    running = 0
+    if not total:
+        return -1
+    at = _percentile(s, which, total)
     for bin_ in range(BINS):
-        running += s.histogram[which, bin_]
-        if running >= wanted:
-            return bin_
-    return -1
+        s.histogram[col.TIMES + which, bin_] += s.histogram[which, bin_]
+        s.histogram[which, bin_] = 0
+    return at
+
+
+@compiled
+def _percentile(s: State, which: int, total: int) -> int:
+    """The bin that simulator.histogram.percentile finds."""
+    wanted = max(PERCENTILE * total, 1.0)
+    at, running = 0, s.histogram[which, 0]
+    while running < wanted:
+        at += 1
+        running += s.histogram[which, at]
+    return at

@@ -15,10 +15,14 @@ from simulator.kernel.router import choose, remember
 
 @entry
 def serve(s: State, come: Arrivals, first: int, until: float) -> int:
-    """Let the requests from `first` on arrive that come up to `until`; returns the first that comes later."""
+    """Let the requests from `first` on arrive that come up to `until`; returns the first that comes later.
+
+    If there is one, the interval is over: each call from Python takes as long as serving a request or two.
+    """
     for index in range(first, len(come.arrival)):
         now = come.arrival[index]
         if now > until:
+            _settle(s, until)
             return index
         _catch_up(s, now)
         s.counts[col.ARRIVALS] += 1
@@ -49,7 +53,12 @@ def _take(s: State, come: Arrivals, index: int) -> int:
 
 @entry
 def settle(s: State, until: float) -> None:
-    """Bring every worker up to `until`, when no arrival before it is left, and end the interval."""
+    """Bring every worker up to `until`, when no arrival at all is left, and end the interval."""
+    _settle(s, until)
+
+
+@compiled
+def _settle(s: State, until: float) -> None:
     _catch_up(s, until)
     for w in range(len(s.worker)):
         if s.worker[w, col.LOAD]:
