@@ -31,6 +31,7 @@ def test_arguments(root: Path) -> None:
     assert options["--tls-key-path"] == f"{root}/run/sglang-fleet/tls-key.pem"
     assert options["--max-concurrent-requests"] == "4096"
     assert options["--request-timeout-secs"] == "1800"
+    assert options["--load-monitor-interval"] == "1", "or prompts that no cache holds all go to one worker for 10 s"
     assert "--api-key" not in options
 
 
