@@ -124,11 +124,11 @@ class StepOut:
 class GuardedIn:
     """One worker less, when the others could have carried the load in every minute of the quiet time.
 
-    The expression of stacks.scaling.ScalingPlan.may_leave, minute by minute: the number of workers did not change,
-    none drains, the most that was in flight is below `load` for each of the others, the highest prompt load below
-    `prompt_load` for each, and the KV memory below its limit. A minute without data is not quiet; no prompt
-    load (which pools without streams do not have) is none. The last worker goes
-    only where none at all is a choice, and without any request.
+    The expression of stacks.scaling.ScalingPlan.may_leave (which takes a minute's mean prompt load), minute by minute:
+    the number of workers did not change, none drains, the most that was in flight is below `load` for each of the
+    others, the highest prompt load below `prompt_load` for each, and the KV memory below its limit. A minute without
+    data is not quiet, but without a prompt load it may be: pools without streams have none. The last worker goes only
+    where none at all is a choice, and without any request.
     """
 
     load: float

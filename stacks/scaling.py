@@ -145,7 +145,8 @@ class PoolScaling(Construct):
         if plan.kv_usage_high_percent:
             series.append(at.series("kv", metrics.KV_USAGE))
         if plan.target_prompt_load:
-            series.append(at.series("prompts", metrics.PROMPT_LOAD, "Maximum"))
+            # The mean, of workers and of the minute: the highest would be that of the worker with the most by chance.
+            series.append(at.series("prompts", metrics.PROMPT_LOAD))
         if plan.min_size == 0:
             series.append(at.series("rate", metrics.REQUEST_RATE, "Maximum"))
         Alarm(

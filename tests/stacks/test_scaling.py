@@ -105,6 +105,7 @@ def test_scale_in_takes_one_after_the_whole_quiet_time_and_never_without_data() 
     series = {query["id"]: query["metric"] for query in idle["metric_query"] if "metric" in query}
     assert set(series) == {"in_flight", "least", "most", "leaving", "kv", "prompts"}
     assert {one["period"] for one in series.values()} == {60}
+    assert (series["in_flight"]["stat"], series["prompts"]["stat"]) == ("Maximum", "Average")
     assert series["in_flight"]["dimensions"] == {"Deployment": "sglang", "Pool": "default"}
 
 
