@@ -95,15 +95,13 @@ def prompt_load(counted: Sequence[Counted], workers: int, speeds: Speeds) -> flo
 
 def _latest(counted: Sequence[Counted], seconds: float) -> Counted:
     """The sum of the latest, up to so many seconds."""
-    total = Counted(0.0, 0.0, 0.0, 0.0, 0.0)
+    past = computed = answers = prompts = tokens = 0.0
     for one in counted:
-        if total.seconds + one.seconds / 2 > seconds:  # readings are not to the second
+        if past + one.seconds / 2 > seconds:  # readings are not to the second
             break
-        total = Counted(
-            total.seconds + one.seconds,
-            total.computed + one.computed,
-            total.answers + one.answers,
-            total.prompts + one.prompts,
-            total.tokens + one.tokens,
-        )
-    return total
+        past += one.seconds
+        computed += one.computed
+        answers += one.answers
+        prompts += one.prompts
+        tokens += one.tokens
+    return Counted(past, computed, answers, prompts, tokens)
