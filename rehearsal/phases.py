@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rehearsal import cloud_process, in_service, leftovers, traffic
+from rehearsal import cloud_process, dashboard, in_service, leftovers, traffic
 from rehearsal.cdktf_output import Progress
 from rehearsal.cloud_config import EngineConfig
 from rehearsal.commands import CommandRunner, StepFailedError
+from rehearsal.dashboard_picture import draw
 from rehearsal.deployment import cloud_config, expected_workers, models, router_url
 from rehearsal.environment import Target, ToolEnvironment, context_json, tool_environment
 from rehearsal.in_service import Router
@@ -226,18 +228,34 @@ class Rehearsal:
                 self.report.scenarios.append(result)
             show(result)
 
+    def show_dashboard(self) -> None:
+        """Draw the deployed dashboard after scenarios, and see that everything on it is published."""
+        if not self.options.scenarios:
+            return
+        with self.phase("dashboard") as phase:
+            cloudwatch = leftovers.client(leftovers.clients(self.settings.region), "cloudwatch")
+            widgets = dashboard.deployed(cloudwatch)
+            missing = dashboard.wait_until_published(cloudwatch, widgets, partial(self.view.say, phase))
+            until = datetime.now(UTC)
+            since = until - timedelta(seconds=self.report.seconds)
+            draw(widgets, lambda one: dashboard.courses(cloudwatch, one, since, until), since, until, self.work.picture)
+            phase.passed = not missing
+            phase.detail = f"{sum(len(one.lines) for one in widgets)} metrics, {len(missing)} never published"
+            phase.detail += "".join(f"; {metric}" for metric in sorted(map(str, missing)))
+            phase.detail += f"; {self.work.picture}"
+
     def _stage(self) -> Stage:
         return Stage(
             settings=self.settings,
             work=self.work,
             pace=PACES[self.options.pace],
-            deploy=self._deploy_one,
+            apply=self._apply_one,
             why=self._why,
             say=lambda _: None,
             real_engine=self.options.engine == "sglang",
         )
 
-    def _deploy_one(self, stack: str, changes: Mapping[str, object]) -> None:
+    def _apply_one(self, stack: str, changes: Mapping[str, object]) -> None:
         """`cdktf deploy` of one stack with some settings changed."""
         overrides = {**self.overrides, **changes}
         target = Target(self.options.environment, self.settings.region, overrides)

@@ -85,6 +85,11 @@ class WorkFolder:
         return self.root.parent / ".cache" / "terraform-plugins"
 
     @property
+    def picture(self) -> Path:
+        """The dashboard of the last rehearsal that played scenarios."""
+        return self.root / "dashboard.png"
+
+    @property
     def machines(self) -> Path:
         """One root folder per emulated instance."""
         return self.root / "machines"

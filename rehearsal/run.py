@@ -81,6 +81,7 @@ def _steps(rehearsal: Rehearsal, console: Console) -> int:
         if bakes is not None:
             _report(bakes.look(), rehearsal, console)
         rehearsal.play(lambda result: console.print(result.show()))
+        rehearsal.show_dashboard()
         if rehearsal.options.keep:
             _show_kept(rehearsal, console)
             return PASSED if rehearsal.report.passed else FAILED

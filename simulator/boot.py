@@ -19,9 +19,6 @@ ENGINE_SECONDS = 20.0
 docs/src/benchmarks.md: time to ready less time to load)."""
 ROUTABLE_SECONDS = 2.3
 """From ready to routable: ADR 6, measured with smg 1.13.0."""
-LAZY_MIB_PER_SECOND = 25.0
-"""What a volume made of a snapshot gives at first touch without an initialization rate: 25 MB/s at most by the reports
-that are known (aws-samples/bottlerocket-images-cache, issue 13); others saw 5."""
 MIB_PER_MB = 1e6 / 2**20
 MIB_PER_GIB = 1024
 
@@ -38,13 +35,13 @@ def boot_of(pool: WorkerPool, weight_gib: float = EmulatorConfig.weight_gib) -> 
     """The boot times of a pool's workers; `weight_gib` is the size of the model's files in GiB.
 
     Start of the host, then reading the weights, then the engine, then the router. A new volume gives its weights no
-    faster than its snapshot is read (`initialization_rate_mib`, else LAZY_MIB_PER_SECOND); one that was read before
-    gives what it is provisioned for. Neither is faster than the instance type's EBS peak. A warm host that runs leaves
+    faster than its snapshot is read (`initialization_rate_mib`); one that was read before gives what it is provisioned
+    for. Neither is faster than the instance type's EBS peak. A warm host that runs leaves
     out the start only: its engine is stopped.
     """
     volume, ebs = pool.model_volume, catalogue().instances[pool.instance_type].ebs_peak_mb_s * MIB_PER_MB
     read = min(volume.throughput_mib, ebs)
-    first = min(volume.initialization_rate_mib or LAZY_MIB_PER_SECOND, read)
+    first = min(volume.initialization_rate_mib, read)
     weights = weight_gib * MIB_PER_GIB
     rest = ENGINE_SECONDS + ROUTABLE_SECONDS
     start = STOPPED_START_SECONDS if pool.warm_pool.state == "stopped" else 0.0

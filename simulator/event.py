@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from math import nan
 
 import numpy as np
 
 from simulator.cluster import EngineProfile, Interval, RouterProfile, Served, Slo
-from simulator.histogram import Histogram, percentile
+from simulator.histogram import Histogram, middle
 from simulator.kernel import layout
-from simulator.kernel.layout import E2E, ITL, TTFT, Arrivals, State
+from simulator.kernel.layout import E2E, ITL, TIMES, TTFT, Arrivals, State
 from simulator.kernel.loop import dispatch_held, lose, serve, settle
 from simulator.traces import Trace
 
@@ -35,8 +35,6 @@ class EventCluster:
         self._at = 0
         self._rows: dict[int, int] = {}
         self._joined = 0
-        self._counts = np.zeros(layout.COUNTS, np.int64)
-        self._histogram = np.zeros_like(self._state.histogram)
         self.observers: list[Callable[[Interval], None]] = []
         """Called with every interval; see simulator.series for one that keeps windows for a plot."""
         self._next_chunk()
@@ -86,7 +84,8 @@ class EventCluster:
             if self._at < len(self._chunk.arrival):
                 break
             self._next_chunk()
-        settle(self._state, until)
+        else:
+            settle(self._state, until)
         interval = self._interval(start)
         for observe in self.observers:
             observe(interval)
@@ -94,9 +93,10 @@ class EventCluster:
 
     def served(self) -> Served:
         """As Cluster.served."""
-        counts = dict(zip(COUNTED, (self._counts + self._state.counts).tolist(), strict=True))
-        histogram = self._histogram + self._state.histogram
+        totals = self._state.counts.reshape(2, -1).sum(0).tolist()
+        counts = dict(zip(COUNTED, totals, strict=True))
         requests = counts.pop("arrivals")
+        histogram = self._state.histogram.reshape(2, TIMES, -1).sum(0)
         ttft, itl, e2e = (Histogram(histogram[which]) for which in (TTFT, ITL, E2E))
         return Served(requests=requests, ttft=ttft, itl=itl, e2e=e2e, **counts)
 
@@ -111,46 +111,23 @@ class EventCluster:
             self._state = layout.with_room(self._state, 2 * len(chunk.blocks) + 1)
 
     def _interval(self, start: float) -> Interval:
-        state = self._state
-        counts = dict(zip(COUNTED, state.counts.tolist(), strict=True))
-        ttft, itl = percentile(state.histogram[TTFT], 0.9), percentile(state.histogram[ITL], 0.9)
-        self._counts += state.counts
-        self._histogram += state.histogram
-        state.counts[:] = 0
-        state.histogram[:] = 0
-        mean, highest = self._kv_usage()
+        seen = self._state.seen.tolist()
+        counts = dict(zip(COUNTED, seen, strict=False))
+        ready, load, queued, held, draining, used, most_used, ttft, itl = seen[layout.COUNTS :]
         return Interval(
             start=start,
             end=self.now,
-            kv_usage_mean=mean,
-            kv_usage_max=highest,
-            ttft_p90=ttft,
-            itl_p90=itl,
-            **self._standing(),
+            in_flight=load + held,
+            queued=queued + held,
+            running=load - queued,
+            ready=ready,
+            kv_usage_mean=used / ready / self._capacity if ready else 0.0,
+            kv_usage_max=most_used / self._capacity,
+            ttft_p90=middle(ttft) if ttft >= 0 else nan,
+            itl_p90=middle(itl) if itl >= 0 else nan,
+            draining_in_flight=draining,
             **counts,
         )
-
-    def _routable(self) -> layout.Ints:
-        worker = self._state.worker
-        return cast("layout.Ints", worker[worker[:, layout.ROUTABLE] == 1])
-
-    def _kv_usage(self) -> tuple[float, float]:
-        routable = self._routable()
-        used = routable[:, layout.PINNED] * self._state.bound[layout.BLOCK] + routable[:, layout.PRIVATE]
-        return (float(used.mean()) / self._capacity, float(used.max()) / self._capacity) if len(used) else (0.0, 0.0)
-
-    def _standing(self) -> dict[str, int]:
-        """Who is where now."""
-        routable, held = self._routable(), int(self._state.state[layout.HELD])
-        total = routable.sum(0)
-        load, queued = int(total[layout.LOAD]), int(total[layout.QUEUED])
-        return {
-            "in_flight": load + held,
-            "queued": queued + held,
-            "running": load - queued,
-            "ready": len(routable),
-            "draining_in_flight": int(self._state.worker[:, layout.LOAD].sum()) - load,
-        }
 
 
 def event_cluster(

@@ -59,4 +59,9 @@ def percentile(counts: NDArray[np.int64], share: float) -> float:
     if not total:
         return nan
     index = int(np.searchsorted(running, max(share * total, 1)))
-    return float(FIRST_EDGE_SECONDS * RATIO ** (min(index, BINS - 1) + 0.5))
+    return middle(min(index, BINS - 1))
+
+
+def middle(index: int) -> float:
+    """The time in seconds that stands for those of a bin."""
+    return float(FIRST_EDGE_SECONDS * RATIO ** (index + 0.5))

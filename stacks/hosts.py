@@ -40,7 +40,7 @@ class ModelVolume:
     size_gib: int | None
     iops: int
     throughput_mib: int
-    initialization_rate_mib: int | None
+    initialization_rate_mib: int
 
 
 def host_security_group(stack: FleetStack, vpc_id: str, description: str) -> SecurityGroup:

@@ -59,7 +59,7 @@ class PoolAlarms(Construct):
             self._count("refused", metrics.REFUSED, watch.router_log, _refused(watch.model))
 
     def _count(self, construct_id: str, metric: metrics.Metric, log: str, pattern: str) -> None:
-        """No default value: a minute without such a line has no data, which no alarm here takes for a fault."""
+        """Count lines; a minute with none of them but with others counts 0, so that the graph is not empty."""
         series = self._watch.metrics.series("counted", metric)
         CloudwatchLogMetricFilter(
             self,
@@ -68,7 +68,7 @@ class PoolAlarms(Construct):
             log_group_name=log,
             pattern=pattern,
             metric_transformation=CloudwatchLogMetricFilterMetricTransformation(
-                namespace=series.namespace, name=series.name, value="1", unit=metric.unit
+                namespace=series.namespace, name=series.name, value="1", default_value="0", unit=metric.unit
             ),
         )
 

@@ -302,8 +302,9 @@ class WorkersStack(FleetStack):
         )
 
     def _left_alone(self) -> list[str]:
-        """What others change: scaling decides from the first apply on how many there are, schedules between what."""
-        return ["desired_capacity", *(("min_size", "max_size") if self._inputs.scaling.schedules else ())]
+        """What others change: scaling decides how many there are, schedules between what, an operator what is held."""
+        sizes = ("min_size", "max_size") if self._inputs.scaling.schedules else ()
+        return ["desired_capacity", "suspended_processes", *sizes]
 
     def _group_tags(self) -> dict[str, str]:
         """What discovery reads: it finds groups by the deployment's tag and the rest from these."""

@@ -17,6 +17,7 @@ GROUPS = {
     "tests/rehearsal/test_cloud.py": "default network",
     "tests/rehearsal/test_cloud_faults.py": "default network",
     "tests/rehearsal/test_scenarios_changes.py": "scenarios: changes",
+    "tests/rehearsal/test_scenarios_scaling.py": "scenarios: scaling",
     "tests/rehearsal/test_real_sglang.py": "real SGLang",
     "tests/rehearsal/engine/test_conformance.py": "real SGLang",
     "tests/rehearsal/engine/test_real_engine.py": "real SGLang",

@@ -6,8 +6,8 @@ from functools import cache
 
 from rehearsal.emulated_aws import (
     addresses,
+    flow_logs,
     images,
-    insights,
     instances,
     monitoring,
     nat,
@@ -29,7 +29,6 @@ def install_extensions() -> None:
     """Apply every extension to moto's classes, before the server answers its first request."""
     addresses.install()
     images.install()
-    insights.install()
     instances.install()
     monitoring.install()
     nat.install()
@@ -42,4 +41,5 @@ def install_extensions() -> None:
     templates.install()
     transport.install()
     versions.install()
+    flow_logs.install()
     alarms.install()  # after scaling_calls, whose deletion of a group it goes on calling

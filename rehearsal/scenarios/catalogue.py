@@ -5,6 +5,7 @@ from __future__ import annotations
 from rehearsal.scenarios.play import Scenario
 from rehearsal.scenarios.plays.aws_faults import API_DOWN, API_SLOW, API_THROTTLED, CAPACITY, METADATA_DOWN
 from rehearsal.scenarios.plays.load_step import LOAD_STEP
+from rehearsal.scenarios.plays.replay import REPLAY
 from rehearsal.scenarios.plays.rollout import ROLLOUT
 from rehearsal.scenarios.plays.router_faults import ROUTER_KILLED, ROUTER_REPLACED
 from rehearsal.scenarios.plays.scale_in import LONG_STREAM, SCALE_IN
@@ -20,6 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
         LONG_STREAM,
         SCALE_OUT,
         LOAD_STEP,
+        REPLAY,
         ROLLOUT,
         SPOT,
         KILLED,

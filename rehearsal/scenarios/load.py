@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
@@ -29,6 +30,14 @@ class LoadError(Exception):
 
 
 @dataclass(frozen=True)
+class Timed:
+    """A request of an open loop: sent so many seconds after the load's start, whatever became of those before it."""
+
+    at: float
+    ask: Ask
+
+
+@dataclass(frozen=True)
 class InFlight:
     """A request that has not ended yet; `worker` is known once the answer's head is there."""
 
@@ -41,10 +50,16 @@ class InFlight:
 
 
 class Load:
-    """Sends what a plan says to one address until told to stop; used once."""
+    """Sends what a plan says to one address until told to stop; used once.
 
-    def __init__(self, plan: LoadPlan, base_url: str, api_key: str | None) -> None:
+    With `timed`, in order of time, it is an open loop of these requests, and the plan says only how they are judged.
+    """
+
+    def __init__(
+        self, plan: LoadPlan, base_url: str, api_key: str | None, timed: Sequence[Timed] | None = None
+    ) -> None:
         self.plan = plan
+        self._timed = timed
         self._target = _Target.of(base_url, api_key)
         self._records: list[Record] = []
         self._flights: dict[str, _Flight] = {}
@@ -111,9 +126,20 @@ class Load:
             self._result.set_result(None)
 
     async def _send_all(self) -> None:
-        async with asyncio.TaskGroup() as slots:
+        async with asyncio.TaskGroup() as tasks:
+            if self._timed is not None:
+                await self._send_in_time(self._timed, tasks)
+                return
             for slot in range(self.plan.concurrency):
-                slots.create_task(self._slot(slot))
+                tasks.create_task(self._slot(slot))
+
+    async def _send_in_time(self, timed: Sequence[Timed], tasks: asyncio.TaskGroup) -> None:
+        begun = self._loop.time()
+        for one in timed:
+            await self._pause(begun + one.at - self._loop.time())
+            if self._stopping.is_set():
+                return
+            tasks.create_task(self._request(one.ask))
 
     async def _slot(self, slot: int) -> None:
         await self._pause(self.plan.ramp_seconds * slot / self.plan.concurrency)
@@ -127,7 +153,7 @@ class Load:
     async def _pause(self, seconds: float) -> None:
         """Wait, but not longer than the load sends."""
         waiting = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({waiting}, timeout=seconds)
+        await asyncio.wait({waiting}, timeout=max(seconds, 0.0))
         waiting.cancel()
 
     async def _request(self, ask: Ask) -> Record:

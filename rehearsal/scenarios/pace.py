@@ -40,6 +40,8 @@ class Pace:
     soak_seconds: float
     steady_seconds: float
     """A load that stays as it is, on which a group may not change."""
+    replay_seconds: tuple[float, float, float]
+    """Parts of the replayed trace: few requests, four times as many, few."""
     tokens_per_second: float = TOKENS_PER_SECOND
     prefix_tokens: int = 512
     prefix_groups: int = 40
@@ -80,6 +82,7 @@ PACES: Mapping[PaceName, Pace] = {
         observe_seconds=60.0,
         soak_seconds=1800.0,
         steady_seconds=600.0,
+        replay_seconds=(120.0, 300.0, 300.0),
     ),
     "short": Pace(
         name="short",
@@ -93,6 +96,7 @@ PACES: Mapping[PaceName, Pace] = {
         observe_seconds=9.0,
         soak_seconds=180.0,
         steady_seconds=60.0,
+        replay_seconds=(30.0, 90.0, 30.0),
         prefix_groups=10,
         ramp_seconds=2.0,
     ),
@@ -109,6 +113,7 @@ PACES: Mapping[PaceName, Pace] = {
         observe_seconds=15.0,
         soak_seconds=180.0,
         steady_seconds=60.0,
+        replay_seconds=(30.0, 90.0, 30.0),
         tokens_per_second=20.0,
         prefix_tokens=64,
     ),

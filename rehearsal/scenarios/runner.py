@@ -11,9 +11,10 @@ from rich.console import Group, RenderableType
 from rehearsal.faults import engine_ledgers
 from rehearsal.scenarios.checks import Check, at_least, checks_table, exactly
 from rehearsal.scenarios.ledger import Ledger, account
-from rehearsal.scenarios.load import Load
+from rehearsal.scenarios.load import Load, Timed
 from rehearsal.scenarios.measures import first_byte_percentiles
 from rehearsal.scenarios.play import Evidence, Played, Scenario
+from rehearsal.scenarios.prompts import LoadPlan
 from rehearsal.scenarios.record import Outcome, Record
 from rehearsal.scenarios.stage import Stage
 from rehearsal.scenarios.timeline import Timeline
@@ -63,7 +64,7 @@ def play(scenario: Scenario, stage: Stage) -> Result:
     begun = time.monotonic()
     stage.restore(stage.pace.workers)
     loads, timeline = Loads(scenario, stage), Timeline(stage.look)
-    stage.more_load = loads.more
+    stage.more_load, stage.replay = loads.more, loads.replay
     timeline.start()
     loads.first.start()
     try:
@@ -100,16 +101,21 @@ class Loads:
 
     def more(self, concurrency: int) -> Load:
         """Send more from now on, all at once: a step."""
-        plan = replace(
-            self.first.plan,
-            name=f"{self.first.plan.name}-{len(self._all)}",
-            concurrency=concurrency,
-            ramp_seconds=STEP_SECONDS,
-        )
-        added = Load(plan, self._stage.router.url, self._stage.router.api_key)
-        self._all.append(added)
-        added.start()
-        return added
+        plan = replace(self._next_plan(), concurrency=concurrency, ramp_seconds=STEP_SECONDS)
+        return self._begin(Load(plan, self._stage.router.url, self._stage.router.api_key))
+
+    def replay(self, timed: Sequence[Timed]) -> Load:
+        """Send these requests, each at its time from now on."""
+        plan = replace(self._next_plan(), concurrency=0)
+        return self._begin(Load(plan, self._stage.router.url, self._stage.router.api_key, timed))
+
+    def _next_plan(self) -> LoadPlan:
+        return replace(self.first.plan, name=f"{self.first.plan.name}-{len(self._all)}")
+
+    def _begin(self, load: Load) -> Load:
+        self._all.append(load)
+        load.start()
+        return load
 
     def stop_sending(self) -> None:
         """Send nothing new."""
@@ -128,7 +134,7 @@ def _load(scenario: Scenario, stage: Stage) -> Load:
     plan = stage.pace.plan(f"{scenario.name}-{int(time.time())}", stage.models, text_known=not stage.real_engine)
     if scenario.stream_seconds is not None and scenario.stream_seconds[1] > plan.stream_seconds[1]:
         plan = replace(plan, stream_seconds=scenario.stream_seconds)
-    plan = replace(plan, concurrency=max(1, int(plan.concurrency * scenario.load_share)))
+    plan = replace(plan, concurrency=int(plan.concurrency * scenario.load_share))
     return Load(plan, stage.router.url, stage.router.api_key)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from rehearsal.deployment import models, router_url
 from rehearsal.in_service import Router
 from rehearsal.leftovers import client, clients, read_parameter
 from rehearsal.places import WorkFolder
-from rehearsal.scenarios.load import Load
+from rehearsal.scenarios.load import Load, Timed
 from rehearsal.scenarios.pace import Pace
 from rehearsal.scenarios.timeline import IN_SERVICE, Sample, Seen
 from settings import naming
@@ -39,7 +39,7 @@ class Event:
     fields: dict[str, Any]
 
 
-def _nobody_plays(_concurrency: int) -> Load:
+def _nobody_plays(_load: object) -> Load:
     raise RuntimeError("load can be added while a scenario is played only")
 
 
@@ -50,15 +50,16 @@ class Stage:
     settings: Settings
     work: WorkFolder
     pace: Pace
-    deploy: Callable[[str, dict[str, object]], None]
-    """Apply one stack with some settings changed, as `cdktf deploy` does; plays use `apply`."""
+    apply: Callable[[str, dict[str, object]], None]
+    """Apply one stack with some settings changed, as `cdktf deploy` does."""
     why: Callable[[], str]
     """What `fleet why` prints."""
     say: Callable[[str], None]
     real_engine: bool = False
     more_load: Callable[[int], Load] = field(default=_nobody_plays)
     """Have so many more requests in flight until the load that is returned is told to stop; the runner counts them."""
-    scaling_held: bool = False
+    replay: Callable[[Sequence[Timed]], Load] = field(default=_nobody_plays)
+    """Send these requests, each at its time from now on."""
     _workers_seen: dict[str, Seen] = field(default_factory=dict)
 
     @cached_property
@@ -123,24 +124,13 @@ class Stage:
         self.scaling.set_desired_capacity(AutoScalingGroupName=self.group, DesiredCapacity=desired, HonorCooldown=False)
         return time.time()
 
-    def apply(self, stack: str, changes: dict[str, object]) -> None:
-        """Apply one stack with some settings changed; what an operator has suspended stays suspended.
-
-        An apply resumes what the settings do not name as suspended.
-        """
-        self.deploy(stack, changes)
-        if self.scaling_held:
-            self.hold_scaling()
-
     def hold_scaling(self) -> None:
         """Have the group ignore its alarms and schedules, as an operator does who sets its size by hand."""
         self.scaling.suspend_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
-        self.scaling_held = True
 
     def release_scaling(self) -> None:
         """Have it follow them again."""
         self.scaling.resume_processes(AutoScalingGroupName=self.group, ScalingProcesses=SCALING_PROCESSES)
-        self.scaling_held = False
 
     def dismiss(self, instance: str) -> None:
         """Have the group end one instance without a substitute."""

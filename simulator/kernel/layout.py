@@ -36,10 +36,15 @@ OLDEST, NEWEST, FREE, KEPT = range(4)
 FREE_REQUEST, NEXT_SERIAL, IN_FLIGHT, HELD_HEAD, HELD_TAIL, HELD, ARENA_USED, LOGGED = range(8)
 CLASSES = 8  # from here on, the first free run of each size in the arena
 STATE_COLUMNS = CLASSES + 40
-# counts, since the last interval ended
+# counts since the last interval ended; as many follow, of before
 ARRIVALS, COMPLETED, REFUSED, LOST, TOO_LONG, ATTAINED, PROMPT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS = range(9)
 COUNTS = 9
+# rows of the histogram, likewise
 TTFT, ITL, E2E = range(3)
+TIMES = 3
+# seen: the counts of the interval, then how things stand at its end and the bins of its percentiles
+SEEN_READY, SEEN_LOAD, SEEN_QUEUED, SEEN_HELD, SEEN_DRAINING, SEEN_USED, SEEN_MOST_USED = range(COUNTS, COUNTS + 7)
+SEEN_TTFT, SEEN_ITL = range(COUNTS + 7, COUNTS + 9)
 # log: serial number, worker, admitted, first token, finished, cached tokens
 LOG_COLUMNS = 6
 WORD_BITS = 63  # of a signed word, the sign left alone
@@ -70,6 +75,7 @@ class State(NamedTuple):
     matched: Ints
     state: Ints
     counts: Ints
+    seen: Ints
     histogram: Ints
     log: Floats
 
@@ -91,9 +97,7 @@ class Arrivals(NamedTuple):
 def new_state(engine: EngineProfile, router: RouterProfile, slo: Slo, block_tokens: int, log: int) -> State:
     """An empty cluster; `log` requests are written down one by one."""
     workers = FIRST_ROWS
-    # Kept and pinned blocks may both fill the memory for a moment, before the kept ones are evicted.
-    blocks = 2 * (engine.max_total_tokens // block_tokens) + 2 if block_tokens else 1
-    tree = router.tree_blocks + blocks if block_tokens else 1
+    blocks, tree = _most_blocks(engine, router, block_tokens)
     return State(
         fixed=_fixed(engine, router, slo),
         bound=_bound(engine, router, block_tokens),
@@ -115,10 +119,20 @@ def new_state(engine: EngineProfile, router: RouterProfile, slo: Slo, block_toke
         tree_workers=np.zeros((tree, _words(workers)), np.int64),
         matched=np.zeros(_words(workers), np.int64),
         state=_numbers(),
-        counts=np.zeros(COUNTS, np.int64),
-        histogram=np.zeros((3, BINS), np.int64),
+        counts=np.zeros(2 * COUNTS, np.int64),
+        seen=np.zeros(COUNTS + 9, np.int64),
+        histogram=np.zeros((2 * TIMES, BINS), np.int64),
         log=np.zeros((log, LOG_COLUMNS)),
     )
+
+
+def _most_blocks(engine: EngineProfile, router: RouterProfile, block_tokens: int) -> tuple[int, int]:
+    """On a worker, and at the router."""
+    if not block_tokens:
+        return 1, 1
+    # Kept and pinned blocks may both fill the memory for a moment, before the kept ones are evicted.
+    blocks = 2 * (engine.max_total_tokens // block_tokens) + 2
+    return blocks, router.tree_blocks + blocks
 
 
 def _fixed(engine: EngineProfile, router: RouterProfile, slo: Slo) -> Floats:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from math import inf
 
-from simulator.compiled import compiled
+from simulator.compiled import compiled, entry
 from simulator.kernel import layout as col
 from simulator.kernel.engine import append, run
+from simulator.kernel.interval import note
 from simulator.kernel.layout import Arrivals, State
 from simulator.kernel.memory import free_request, take_request
 from simulator.kernel.router import choose, remember
 
 
-@compiled
+@entry
 def serve(s: State, come: Arrivals, first: int, until: float) -> int:
-    """Let the requests from `first` on arrive that come up to `until`; returns the first that comes later."""
+    """Let the requests from `first` on arrive that come up to `until`; returns the first that comes later.
+
+    If there is one, the interval is over: each call from Python takes as long as serving a request or two.
+    """
     for index in range(first, len(come.arrival)):
         now = come.arrival[index]
         if now > until:
+            _settle(s, until)
             return index
         _catch_up(s, now)
         s.counts[col.ARRIVALS] += 1
@@ -46,13 +51,19 @@ def _take(s: State, come: Arrivals, index: int) -> int:
     return r
 
 
-@compiled
+@entry
 def settle(s: State, until: float) -> None:
-    """Bring every worker up to `until`, when no arrival before it is left."""
+    """Bring every worker up to `until`, when no arrival at all is left, and end the interval."""
+    _settle(s, until)
+
+
+@compiled
+def _settle(s: State, until: float) -> None:
     _catch_up(s, until)
     for w in range(len(s.worker)):
         if s.worker[w, col.LOAD]:
             run(s, w, until)
+    note(s)
 
 
 @compiled
@@ -116,7 +127,7 @@ def _expire(s: State, now: float) -> None:
         s.counts[col.REFUSED] += 1
 
 
-@compiled
+@entry
 def dispatch_held(s: State, now: float) -> None:
     """Route what waits at the router, if a worker is routable again."""
     routable = 0
@@ -126,7 +137,7 @@ def dispatch_held(s: State, now: float) -> None:
         _route(s, _let_go(s), now)
 
 
-@compiled
+@entry
 def lose(s: State, w: int) -> None:
     """Drop all that a worker has."""
     for head, count in ((col.QUEUE_HEAD, col.QUEUED), (col.PREFILL_HEAD, col.PREFILLING)):

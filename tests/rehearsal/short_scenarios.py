@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BY_HAND = "scale-in"  # on the deployment of test_by_hand.py, which also breaks it
-CHANGES = ("long-stream", "scale-out", "load-step", "rollout", "spot-notice", "router-replaced", "no-capacity")
+SCALING = ("load-step", "replay")
+CHANGES = ("long-stream", "scale-out", "rollout", "spot-notice", "router-replaced", "no-capacity")
 FAULTS = (
     "soak",
     "worker-killed",

@@ -195,7 +195,7 @@ def test_a_broken_drain_is_found_out() -> None:
     pace = PACES["short"]
     overrides = {**rehearsal_overrides("emulator", None, 1), **scenario_overrides(pace)}
     settings = load_settings(ENVIRONMENT, overrides)
-    stage = Stage(settings, WORK, pace, deploy=lambda _stack, _changes: None, why=str, say=print)
+    stage = Stage(settings, WORK, pace, apply=lambda _stack, _changes: None, why=str, say=print)
     ended = threading.Event()
     saboteur = threading.Thread(target=end_without_waiting, args=(stage, ended))
     saboteur.start()

@@ -89,9 +89,9 @@ def test_a_scheduled_minimum_raises_the_fleet() -> None:
 
 
 def test_boot_times_by_the_facts() -> None:
-    fast = WorkerPool(model_volume=ModelVolumeSettings(initialization_rate_mib=300))
+    fast, slow = WorkerPool(), WorkerPool(model_volume=ModelVolumeSettings(initialization_rate_mib=100))
     assert boot_of(fast).cold == pytest.approx(25.8 + 18 * 1024 / 300 + 22.3)
-    assert boot_of(WorkerPool()).cold == pytest.approx(25.8 + 18 * 1024 / 25 + 22.3)
+    assert boot_of(slow).cold == pytest.approx(25.8 + 18 * 1024 / 100 + 22.3)
     assert boot_of(fast).warm == pytest.approx(21.2 + 18 * 1024 / min(1000, 625 / 1.048576) + 22.3, rel=0.05)
     running = fast.model_copy(update={"warm_pool": WarmPoolSettings(enabled=True, state="running")})
     assert boot_of(running).warm == pytest.approx(boot_of(fast).warm - 21.2)

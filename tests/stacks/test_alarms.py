@@ -79,7 +79,7 @@ def test_failed_boots_are_counted_where_the_alarm_looks() -> None:
         counted = one["metric_transformation"]
         assert (counted["namespace"], counted["name"]) == (alarm["namespace"], alarm["metric_name"])
         assert "dimensions" not in counted
-        assert "default_value" not in counted
+        assert counted["default_value"] == "0"
         assert one["log_group_name"] == "/sglang-fleet/sglang/workers-default"
     assert alarm["namespace"] == log_namespace("SGLangFleet", "sglang", "default")
 

@@ -126,7 +126,7 @@ def volumes(overrides: dict[str, object]) -> dict[str, dict[str, Any]]:
 
 def test_the_weights_are_on_a_volume_of_their_own() -> None:
     overrides: dict[str, object] = {
-        "workers[0].model_volume.initialization_rate_mib": "300",
+        "workers[0].model_volume.initialization_rate_mib": "200",
         "workers[0].model_volume.iops": "8000",
         "workers[0].model_volume.size_gib": "40",
     }
@@ -136,7 +136,7 @@ def test_the_weights_are_on_a_volume_of_their_own() -> None:
         "volume_size": 40,
         "iops": 8000,
         "throughput": 1000,
-        "volume_initialization_rate": 300,
+        "volume_initialization_rate": 200,
         "encrypted": "true",
         "delete_on_termination": "true",
     }

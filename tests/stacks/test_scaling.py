@@ -172,4 +172,4 @@ def test_schedules_set_limits_and_leave_the_rest_alone() -> None:
     assert (night["min_size"], night["max_size"], night["desired_capacity"], night["time_zone"]) == (0, -1, -1, "UTC")
     group = found["aws_autoscaling_group"]["group"]
     left_alone = group["lifecycle"]["ignore_changes"]
-    assert left_alone == ["desired_capacity", "min_size", "max_size"], "or an apply undoes them"
+    assert left_alone == ["desired_capacity", "suspended_processes", "min_size", "max_size"], "or an apply undoes them"

@@ -57,18 +57,27 @@ def _count(backend: LogsBackend, group: str, events: list[dict[str, Any]]) -> No
     store.add(incoming, "Bytes", point(now, [float(volume)], resolution=STANDARD_RESOLUTION))
     for one in backend.filters.get_matching_filters(log_group_name=group):
         matches = matcher(str(one["filterPattern"]))
-        for event in events:
-            if matches(str(event["message"])):
-                _add(store, one, float(event["timestamp"]) / 1000)
+        found = [event for event in events if matches(str(event["message"]))]
+        for event in found:
+            _add(store, one, "metricValue", float(event["timestamp"]) / 1000)
+        if events and not found:
+            _add(store, one, "defaultValue", now)
 
 
-def _add(store: Store, kept: dict[str, Any], at: float) -> None:
+def _add(store: Store, kept: dict[str, Any], field: str, at: float) -> None:
+    """The value is added when a line matches; the default, if there is one, when lines come in and none does.
+
+    FilterAndPatternSyntaxForMetricFilters.html, "defaultValue": there for a whole minute, here for each batch of lines;
+    as it is 0 wherever it makes sense, the sums are the same.
+    """
     for made in kept["metricTransformations"]:
         metric = MetricId(made["metricNamespace"], made["metricName"], frozenset())
+        if made.get(field) is None:
+            continue
         try:
-            value = float(made["metricValue"])
+            value = float(made[field])
         except ValueError:
-            log.warning("metric filter %s: its value is not a number: %s", kept["filterName"], made["metricValue"])
+            log.warning("metric filter %s: its value is not a number: %s", kept["filterName"], made[field])
             continue
         store.add(metric, made.get("unit") or "None", point(at, [value], resolution=STANDARD_RESOLUTION))
 

@@ -141,8 +141,7 @@ class FakeTimeline:
 
 
 def stage_of(fleet: Fleet, pace_name: PaceName) -> Stage:
-    def deploy(stack: str, overrides: dict[str, object]) -> None:
-        fleet.autopilot.released()  # as Terraform does with what it does not know
+    def apply(stack: str, overrides: dict[str, object]) -> None:
         if stack == naming.STACK_ROUTER:
             fleet.replace_router_host()
         elif any("volume" in key for key in overrides):
@@ -151,7 +150,7 @@ def stage_of(fleet: Fleet, pace_name: PaceName) -> Stage:
             fleet.autopilot.follow(overrides)
 
     work = WorkFolder(fleet.machines.parent)
-    stage = Stage(settings(), work, pace(pace_name), deploy, why=fleet.why, say=lambda _text: None)
+    stage = Stage(settings(), work, pace(pace_name), apply, why=fleet.why, say=lambda _text: None)
     stage.router = FakeRouter("http://127.64.0.100:8000", None, fleet)
     stage.scaling = stage.ec2 = FakeAws(fleet)
     return stage

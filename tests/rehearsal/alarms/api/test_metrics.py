@@ -154,6 +154,20 @@ def test_metric_filters_count_lines_and_logs_their_volume(server: None) -> None:
         )
 
 
+def test_a_default_value_is_counted_when_no_line_matches(server: None) -> None:  # noqa: ARG001 - it has to run
+    logs, site = client("logs"), Site("", None, client("cloudwatch"))
+    logs.create_log_group(logGroupName="d")
+    logs.create_log_stream(logGroupName="d", logStreamName="s")
+    made = {"metricName": "Failures", "metricNamespace": "Fleet/d/q", "metricValue": "1", "defaultValue": 0}
+    logs.put_metric_filter(logGroupName="d", filterName="f", filterPattern='"off"', metricTransformations=[made])
+    assert statistic(site, "Fleet/d/q", "Failures", {}) == [], "nothing comes in, nothing is counted"
+    for lines, sums in ((["on"], [0]), (["off", "on"], [1])):
+        stamp = int(now().timestamp() * 1000)
+        events = [{"timestamp": stamp, "message": line} for line in lines]
+        logs.put_log_events(logGroupName="d", logStreamName="s", logEvents=events)
+        assert statistic(site, "Fleet/d/q", "Failures", {}) == sums
+
+
 def test_saved_queries_are_kept_changed_and_deleted(server: None) -> None:  # noqa: ARG001 - it has to run
     logs = client("logs")
     made = logs.put_query_definition(name="q", queryString="fields @message", logGroupNames=["g"])["queryDefinitionId"]
