@@ -26,13 +26,7 @@ from simulator.sweep import Tried, best, finer, frontier, try_all, try_choices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLE = REPOSITORY / "environments" / "example.toml"
-OVERRIDES = {
-    "max_size": 30,
-    "workers[0].model_volume.initialization_rate_mib": 300,
-    "workers[0].scaling.scale_in_load_percent": 85,
-    "workers[0].scaling.scale_in_cooldown_seconds": 120,
-    "workers[0].scaling.instance_warmup_seconds": 120,
-}
+OVERRIDES = {"max_size": 30}
 REFINEMENTS = 3
 POLICIES = (FIXED, *BASELINES, OURS)
 
@@ -67,7 +61,7 @@ OTHERS = (
     Case("Azure code as it is, 6 s and 120 ms", "AzureLLMInferenceTrace_code.csv", 1.0, Slo(6.0, 0.12)),
     Case("Mooncake conversation, tokens x 0.1", "conversation_trace.jsonl", 0.1),
 )
-"""Loads on which nothing was chosen."""
+"""Loads to which nothing was fitted."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +201,7 @@ def report(done: Sequence[Done], others: Sequence[str], limits: Sequence[str], p
     parts += [leave_one_out(done, 1), "The same with the minimum chosen on the two other traces:"]
     parts += [leave_one_out(done, None)]
     parts += [
-        "## Loads on which nothing was chosen",
+        "## Loads to which nothing was fitted",
         OTHERS_TEXT,
         "\n".join(("| Load " + HEAD, "|---" + RULE, *others)),
     ]

@@ -54,15 +54,15 @@ class ScalingSettings(Section):
         description="Mean KV memory in use at which one worker more is started, in percent; 0 switches it off.",
     )
     scale_in_load_percent: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=70,
+        default=85,
         description="One worker may leave while the others would have less than this percentage of both targets.",
     )
     scale_in_cooldown_seconds: Seconds = Field(
-        default=600, description="Quiet time: how long that must hold, with the same workers, before one leaves."
+        default=120, description="Quiet time: how long that must hold, with the same workers, before one leaves."
     )
     # Launch to first token of a 19 GB model from a baked volume: docs/scaling.md adds it up.
     instance_warmup_seconds: Seconds = Field(
-        default=300,
+        default=120,
         description="Time from in service until a worker carries load; until then none is added for it.",
     )
     schedules: tuple[ScheduleSettings, ...] = Field(
