@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +30,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
     policy: Annotated[list[str] | None, typer.Option("--policy", help="Simulate this policy; repeatable.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Simulate all policies side by side.")] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Find target_load, min_size and warm pool of the cheapest fleet.")
+        bool, typer.Option("--sweep", help="Find target_prompt_load, min_size and warm pool of the cheapest fleet.")
     ] = False,
     mode: Annotated[
         Literal["event", "fluid"] | None, typer.Option(help="Every request, or rates. [default: by the trace]")
@@ -43,12 +44,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
     boot: Annotated[
         float | None, typer.Option(min=0, help="Seconds a cold boot takes. [default: from the settings]")
     ] = None,
+    starts: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M"], help="When the trace begins, UTC; then schedules hold. [default: -]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a picture here: FILE.png or FILE.html.")] = None,
 ) -> None:
     """Serve a recorded load with simulated workers, metrics, alarms and boots. No account, no network, no clock.
 
-    Exit status: 0 simulated, 2 bad input. Spot interruptions and scheduled limits are not simulated.
+    Exit status: 0 simulated, 2 bad input. Spot interruptions and scheduled maximums are not simulated.
     """
     from fleet.simulate_report import Asked, run  # noqa: PLC0415 - numba and numpy take a second
 
@@ -69,6 +74,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter per option of the comman
         slo_itl=slo_itl,
         attainment=attainment,
         boot=boot,
+        starts=starts,
         as_json=as_json,
         plot=plot,
     )

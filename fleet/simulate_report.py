@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -47,6 +48,7 @@ class Asked:
     slo_itl: float
     attainment: float
     boot: float | None
+    starts: datetime | None
     as_json: bool
     plot: Path | None
 
@@ -123,7 +125,8 @@ def _case(asked: Asked, settings: Settings, trace: Trace | RateTrace, bar: Bar) 
     boot = boot_of(pool)
     boot = boot if asked.boot is None else replace(boot, cold=asked.boot, warm=min(boot.warm, asked.boot))
     slo = Slo(asked.slo_ttft, asked.slo_itl)
-    wanted = Wanted(asked.rate or 1.0, asked.tokens, asked.mode, asked.seed, slo, asked.attainment, boot)
+    starts = asked.starts and asked.starts.replace(tzinfo=UTC)
+    wanted = Wanted(asked.rate or 1.0, asked.tokens, asked.mode, asked.seed, slo, asked.attainment, boot, starts)
     if asked.peak_workers:
         rate = rate_for(asked.peak_workers, trace, settings, wanted, lambda share: bar.tell("rate", share))
         wanted = replace(wanted, rate=rate)
@@ -248,12 +251,12 @@ def _sweep(asked: Asked, cases: list[Case], bar: Bar) -> int:
 
 def _choice(tried: Tried) -> dict[str, object]:
     choice = tried.choice
-    return {"target_load": choice.parameter, "min_size": choice.min_size, "warm_pool": choice.warm}
+    return {"target_prompt_load": choice.parameter, "min_size": choice.min_size, "warm_pool": choice.warm}
 
 
 def _frontier(found: list[Tried]) -> Table:
     shown = Table(box=None, pad_edge=False)
-    for heading in ("target_load", "min_size", "warm", "SLO", "GPU h", "USD"):
+    for heading in ("target_prompt_load", "min_size", "warm", "SLO", "GPU h", "USD"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         row, choice = one.results[0], one.choice

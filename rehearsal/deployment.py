@@ -64,6 +64,9 @@ def scenario_overrides(pace: Pace) -> dict[str, object]:
         "workers[0].max_size": pace.workers * 2,
         "workers[0].lifecycle.drain_timeout_seconds": 30,
         "workers[0].scaling.instance_warmup_seconds": 2,
+        # The emulated engines decode at a pace of their own; the prompt load has to know it.
+        "workers[0].scaling.token_seconds": 1 / pace.tokens_per_second,
+        "workers[0].scaling.token_limit_seconds": 2 / pace.tokens_per_second,
         # Answers then say how much of their prompt a prefix cache held.
         "workers[0].engine.enable_cache_report": True,
     }

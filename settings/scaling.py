@@ -35,21 +35,35 @@ class ScalingSettings(Section):
     target_load: Annotated[float, Field(gt=0)] = Field(
         default=8.0, description="Running plus queued requests per ready worker that target tracking holds."
     )
+    target_prompt_load: Annotated[float, Field(ge=0)] = Field(
+        default=65.0,
+        description="How much of a worker's time computing prompts may take, in percent of what its answers bear; "
+        "target tracking holds it, 0 switches it off.",
+    )
+    prompt_tokens_per_second: Annotated[float, Field(gt=0)] = Field(
+        default=2200.0, description="Prompt tokens that one worker computes, to be measured for the model and GPU."
+    )
+    token_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=0.030, description="From one token to the next of a single answer on an idle worker."
+    )
+    token_limit_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=0.060, description="The mean time between two tokens that nine answers of ten shall keep."
+    )
     kv_usage_high_percent: Annotated[int, Field(ge=0, le=100)] = Field(
         default=90,
         description="Mean KV memory in use at which one worker more is started, in percent; 0 switches it off.",
     )
     scale_in_load_percent: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=70,
-        description="One worker may leave while the others would have less than this percentage of target_load.",
+        default=85,
+        description="One worker may leave while the others would have less than this percentage of both targets.",
     )
     scale_in_cooldown_seconds: Seconds = Field(
-        default=600, description="Quiet time: how long that must hold, with the same workers, before one leaves."
+        default=120, description="Quiet time: how long that must hold, with the same workers, before one leaves."
     )
     # Launch to first token of a 19 GB model from a baked volume: docs/scaling.md adds it up.
     instance_warmup_seconds: Seconds = Field(
-        default=300,
-        description="Time from the launch of a worker until it carries load; until then none is added for it.",
+        default=120,
+        description="Time from in service until a worker carries load; until then none is added for it.",
     )
     schedules: tuple[ScheduleSettings, ...] = Field(
         default=(), description="Other limits at certain times, like a higher minimum in office hours."

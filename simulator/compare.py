@@ -67,6 +67,7 @@ class Comparison:
             self.workload.seconds,
             self.delays,
             lambda now: self.progress(recipe.name, min(now / self.workload.seconds, 1.0)),
+            meter=self.workload.meter(),
         )
         hours = self.bound.gpu_hours if self.bounded else None
         labels = Labels(recipe.name, parameter, self.prices, hours)

@@ -17,10 +17,12 @@ from simulator.cloudwatch import STEP_SECONDS, Alarm, Metrics, State
 
 IN_FLIGHT, QUEUED, READY, LOAD = "InFlight", "Queued", "ReadyWorkers", "LoadPerWorker"
 RATE_PER_WORKER, ARRIVALS = "RequestRatePerWorker", "Arrivals"
-NEW_SEQUENCES, KV_USAGE = "NewSequences", "KvUsage"
+NEW_SEQUENCES, KV_USAGE, PROMPT_LOAD = "NewSequences", "KvUsage", "PromptLoad"
 
 MINUTE = 60
 STEPS_PER_MINUTE = MINUTE // STEP_SECONDS
+GUARDED = (IN_FLIGHT, READY, ARRIVALS, KV_USAGE)
+"""What must be known before a worker leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,18 @@ class StepOut:
 class GuardedIn:
     """One worker less, when the others could have carried the load in every minute of the quiet time.
 
-    The expression of stacks.scaling.ScalingPlan.may_leave, minute by minute: the number of workers did not change,
-    none drains, the most that was in flight is below `load` for each of the others, and so is the KV memory. A minute
-    without data is not quiet. The last worker goes only where none at all is a choice, and without any request.
+    The expression of stacks.scaling.ScalingPlan.may_leave (which takes a minute's mean prompt load), minute by minute:
+    the number of workers did not change, none drains, the most that was in flight is below `load` for each of the
+    others, the highest prompt load below `prompt_load` for each, and the KV memory below its limit. A minute without
+    data is not quiet, but without a prompt load it may be: pools without streams have none. The last worker goes only
+    where none at all is a choice, and without any request.
     """
 
     load: float
     quiet_seconds: int
     kv_usage: float
+    prompt_load: float = 0.0
+    """0: not looked at, as with `kv_usage`."""
     _quiet: int = 0
     """Quiet minutes in a row."""
 
@@ -142,9 +148,9 @@ class GuardedIn:
         return view.desired - 1 if enough and view.desired > view.min_size else None
 
     def _may_leave(self, view: View) -> bool:
-        minute = {name: view.metrics.last(name, STEPS_PER_MINUTE) for name in (IN_FLIGHT, READY, ARRIVALS, KV_USAGE)}
+        minute = {name: view.metrics.last(name, STEPS_PER_MINUTE) for name in (*GUARDED, PROMPT_LOAD)}
         known = {name: [point for point in points if point is not None] for name, points in minute.items()}
-        if not all(known.values()):
+        if not all(known[name] for name in GUARDED):
             return False
         least, most, in_flight = min(known[READY]), max(known[READY]), max(known[IN_FLIGHT])
         if least != most or view.draining:
@@ -153,7 +159,8 @@ class GuardedIn:
             return least == 1 and view.min_size == 0 and in_flight < 1 and not any(known[ARRIVALS])
         usage = sum(known[KV_USAGE]) / len(known[KV_USAGE])
         room = not self.kv_usage or usage * least < self.kv_usage * (least - 1)
-        return room and least > max(view.min_size, 1) and in_flight < self.load * (least - 1)
+        bears = not self.prompt_load or max(known[PROMPT_LOAD], default=0.0) * least < self.prompt_load * (least - 1)
+        return room and bears and least > max(view.min_size, 1) and in_flight < self.load * (least - 1)
 
 
 @dataclass(slots=True)

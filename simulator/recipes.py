@@ -12,6 +12,7 @@ from simulator.policies import (
     KV_USAGE,
     LOAD,
     NEW_SEQUENCES,
+    PROMPT_LOAD,
     QUEUED,
     RATE_PER_WORKER,
     Fixed,
@@ -39,6 +40,8 @@ class OurNumbers:
     remaining_share: float
     kv_usage: float
     warmup: float
+    target_prompt_load: float
+    """In percent; 0: not looked at."""
 
     @classmethod
     def of(cls, pool: WorkerPool) -> OurNumbers:
@@ -50,14 +53,25 @@ class OurNumbers:
             remaining_share=scaling.scale_in_load_percent / PERCENT,
             kv_usage=scaling.kv_usage_high_percent / PERCENT,
             warmup=scaling.instance_warmup_seconds,
+            target_prompt_load=scaling.target_prompt_load,
         )
 
     def policy(self) -> Policy:
-        """What stacks/scaling.py builds: out on load and on KV usage, in when the rest can carry it, up from zero."""
-        out = TargetTracking(LOAD, self.target_load, self.warmup, period=STEP_SECONDS, scale_in=False)
-        full = StepOut(Alarm(KV_USAGE, True, self.kv_usage), self.warmup)  # noqa: FBT003
-        less = GuardedIn(self.target_load * self.remaining_share, self.quiet_seconds, self.kv_usage)
-        return Together((out, *((full,) if self.kv_usage else ()), less, WakeUp()))
+        """What stacks/scaling.py builds: out on prompts, load and KV usage, guarded in, up from zero."""
+        prompts, share = self.target_prompt_load, self.remaining_share
+        parts: list[Policy] = [self._out(LOAD, self.target_load)]
+        if prompts:
+            parts.append(self._out(PROMPT_LOAD, prompts))
+        if self.kv_usage:
+            parts.append(StepOut(Alarm(KV_USAGE, True, self.kv_usage), self.warmup))  # noqa: FBT003
+        parts += [
+            GuardedIn(self.target_load * share, self.quiet_seconds, self.kv_usage, prompts * share),
+            WakeUp(),
+        ]
+        return Together(tuple(parts))
+
+    def _out(self, metric: str, target: float) -> Policy:
+        return TargetTracking(metric, target, self.warmup, period=STEP_SECONDS, scale_in=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "InvocationsPerInstance). None publishes a default for a 32B model; 1 is taken.",
                 "requests/s",
                 1.0,
-                (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0),
+                (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0),
                 _tracking(RATE_PER_WORKER),
             ),
             Recipe(
@@ -105,7 +119,7 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "threshold, one at least; in after 300 s.",
                 "queued requests",
                 1.0,
-                (0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0),
+                (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
                 lambda threshold: Hpa(QUEUED, threshold, total=True),
             ),
             Recipe(
@@ -113,7 +127,7 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "Knative (KServe): windows of 60 s and 6 s, panic at 200 %; its default soft limit is 100.",
                 "requests per worker",
                 100.0,
-                (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0),
+                (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0),
                 Kpa,
             ),
             Recipe(
@@ -121,24 +135,24 @@ BASELINES: Mapping[str, Recipe] = MappingProxyType(
                 "AIBrix's sample: KV usage 0.5, tolerance 0.1, 300 s before it goes in.",
                 "share of KV memory",
                 0.5,
-                (0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 0.5),
+                (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
                 lambda target: Hpa(KV_USAGE, target),
             ),
         )
     }
 )
 NAMES = (FIXED, *BASELINES, OURS, CLAIRVOYANT)
-OUR_TARGETS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
+OUR_TARGETS = (30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 100.0, 120.0)
 
 
 def ours(numbers: OurNumbers) -> Recipe:
-    """Our policy as a recipe: its parameter is target_load."""
+    """Our policy as a recipe: its parameter is target_prompt_load."""
 
     def make(target: float) -> Policy:
-        return replace(numbers, target_load=target).policy()
+        return replace(numbers, target_prompt_load=target).policy()
 
     source = "stacks/scaling.py with the environment's numbers."
-    return Recipe(OURS, source, "target_load", numbers.target_load, OUR_TARGETS, make)
+    return Recipe(OURS, source, "target_prompt_load", numbers.target_prompt_load, OUR_TARGETS, make)
 
 
 def fixed(workers: int, most: int) -> Recipe:

@@ -11,6 +11,7 @@ from simulator import policies as name
 from simulator.capacity import Group, GroupPlan
 from simulator.cloudwatch import STEP_SECONDS, Delays, Metrics
 from simulator.cluster import Cluster, Interval, Served
+from simulator.load_meter import LoadMeter
 from simulator.policies import Policy, View
 
 DRAWN_POINTS = 2_000
@@ -100,10 +101,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - the parts of a simulation
     delays: Delays | None = None,
     progress: Callable[[float], None] | None = None,
     step: int = STEP_SECONDS,
+    meter: LoadMeter | None = None,
 ) -> Run:
     """Run a trace to its end. Hosts are charged up to `horizon` (s), the same for every policy that is compared.
 
     Policies on metrics need the default `step`; a schedule can do with longer ones, in whole windows of it.
+
+    `meter` makes the prompt load; without one there is none.
 
     After the horizon nothing is decided any more; what is in flight is served to its end.
     """
@@ -118,7 +122,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the parts of a simulation
             late.append(interval)
             seen = late.popleft()
             if seen is not None:
-                metrics.publish(measured(seen))
+                metrics.publish({**measured(seen), name.PROMPT_LOAD: meter.read(seen) if meter else None})
                 _apply(policy.decide(_view(now, group, metrics)), group, now, changes)
         group.step(now, charged)
         if progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from simulator.cluster import EngineProfile, RouterProfile, Slo
 from simulator.compare import Comparison
 from simulator.recipes import OurNumbers
 from simulator.results import Prices
+from simulator.schedules import minimums
 from simulator.traces import RateTrace, Trace, read
 from simulator.workload import Workload, event_workload, fluid_workload
 
@@ -40,6 +42,8 @@ class Wanted:
     attainment: float = 0.95
     boot: Boot | None = None
     """None: what `simulator.boot` says of the pool."""
+    starts: datetime | None = None
+    """When the trace's first second is, with a time zone. None: schedules are left out."""
 
 
 def engine_of(pool: WorkerPool) -> EngineProfile:
@@ -48,7 +52,7 @@ def engine_of(pool: WorkerPool) -> EngineProfile:
 
 
 def plan_of(pool: WorkerPool, boot: Boot | None = None) -> GroupPlan:
-    """The group that a pool's settings make. Scheduled limits are left out: a trace has no time of day."""
+    """The group that a pool's settings make, without its schedules."""
     warm = pool.warm_pool
     prepared = pool.max_size if warm.max_prepared is None else warm.max_prepared
     return GroupPlan(
@@ -91,9 +95,11 @@ def router_of(settings: Settings) -> RouterProfile:
 def comparison_of(trace: Trace | RateTrace, settings: Settings, wanted: Wanted) -> Comparison:
     """Everything that it takes to compare policies for the first pool of a deployment."""
     pool = settings.workers[0]
-    return Comparison(
-        workload_of(trace, settings, wanted), plan_of(pool, wanted.boot), Prices.of(pool), OurNumbers.of(pool)
-    )
+    workload, plan = workload_of(trace, settings, wanted), plan_of(pool, wanted.boot)
+    if wanted.starts and pool.scaling.schedules:
+        least = minimums(pool.scaling.schedules, wanted.starts, workload.seconds, pool.min_size)
+        plan = replace(plan, minimums=least)
+    return Comparison(workload, plan, Prices.of(pool), OurNumbers.of(pool))
 
 
 def read_trace(path: Path) -> Trace | RateTrace:

@@ -1,4 +1,4 @@
-"""Which numbers make the cheapest fleet that meets the SLO: the same grid for our policy and for every other."""
+"""Which numbers make the cheapest fleet that meets the SLO: as fine a grid for our policy as for every other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from simulator.compare import Comparison
 from simulator.recipes import FIXED, Recipe
 from simulator.results import Result
 
-MINIMUM_SHARES = (0.0, 0.35, 0.7)
+MINIMUM_SHARES = (0.0, 0.35, 0.7, 1.0)
 """Minimums that are tried, as shares of the largest fleet of the clairvoyant (the largest of several traces)."""
 WARM_SIZES = (0, 4)
+PARAMETER_DIGITS = 3
+"""Of a parameter between two others: finer ones only fit a trace's noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,10 @@ class Choice:
     warm: int
 
     def plan(self, plan: GroupPlan) -> GroupPlan:
-        """A group with these numbers."""
+        """A group with these numbers, and without schedules, whose minimum this one replaces."""
         least = min(self.min_size, plan.max_size)
-        return replace(plan, min_size=least, warm_pool=WarmPool(min_size=self.warm) if self.warm else None)
+        warm = WarmPool(min_size=self.warm) if self.warm else None
+        return replace(plan, min_size=least, minimums=(), warm_pool=warm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,16 @@ def try_all(
     """Every choice of a policy on every trace; `peak` replaces the clairvoyant's largest fleet."""
     largest = max(comparison.bound.peak for comparison in comparisons) if peak is None else peak
     grid = list(choices(recipe, comparisons[0].plan, largest))
+    return try_choices(comparisons, recipe, grid, progress)
+
+
+def try_choices(
+    comparisons: Sequence[Comparison],
+    recipe: Recipe,
+    grid: Sequence[Choice],
+    progress: Callable[[float], None] | None = None,
+) -> list[Tried]:
+    """These choices of a policy on every trace; `progress` is told the share that is done."""
     found: list[Tried] = []
     for index, choice in enumerate(grid, 1):
         rows = tuple(
@@ -73,6 +86,24 @@ def try_all(
         if progress:
             progress(index / len(grid))
     return found
+
+
+def finer(around: Choice, known: Sequence[Choice]) -> list[Choice]:
+    """What lies halfway from a choice to its neighbours of the grid: in the parameter, in the minimum, in both."""
+    parameters = _between(around.parameter, {choice.parameter for choice in known})
+    middle = [float(f"{value:.{PARAMETER_DIGITS}g}") for value in parameters]
+    sizes = [round(value) for value in _between(around.min_size, {choice.min_size for choice in known})]
+    crossed = [(parameter, size) for size in sizes for parameter in (*middle, around.parameter)]
+    pairs = [*((parameter, around.min_size) for parameter in middle), *crossed]
+    wanted = [Choice(parameter, size, around.warm) for parameter, size in pairs]
+    return [choice for choice in dict.fromkeys(wanted) if choice not in known]
+
+
+def _between(value: float, known: set[float] | set[int]) -> list[float]:
+    """Halfway to the next lower and the next higher one."""
+    lower, higher = [one for one in known if one < value], [one for one in known if one > value]
+    next_to = ([max(lower)] if lower else []) + ([min(higher)] if higher else [])
+    return [(value + one) / 2 for one in next_to]
 
 
 def _shortfall(comparisons: Sequence[Comparison], rows: Sequence[Result]) -> float:
@@ -102,7 +133,7 @@ def _attained(tried: Tried) -> float:
 
 def settings_lines(choice: Choice) -> str:
     """The lines of an environment file that make this choice, under `[[workers]]`."""
-    lines = [f"min_size = {choice.min_size}", "", "[workers.scaling]", f"target_load = {choice.parameter}"]
+    lines = [f"min_size = {choice.min_size}", "", "[workers.scaling]", f"target_prompt_load = {choice.parameter:g}"]
     if choice.warm:
         prepared = max(choice.min_size, choice.warm)
         lines += ["", "[workers.warm_pool]", "enabled = true", f"min_size = {choice.warm}"]

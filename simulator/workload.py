@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from rehearsal.engine.timing import Rates
 from simulator.cloudwatch import STEP_SECONDS
 from simulator.cluster import Cluster, Slo
+from simulator.load_meter import LoadMeter, speeds_of
 
 if TYPE_CHECKING:
     from simulator.cluster import EngineProfile, RouterProfile
@@ -29,6 +31,12 @@ class Workload:
     slo: Slo = field(default_factory=Slo)
     attainment: float = 0.95
     """Share of the requests that must be within the SLO."""
+    rates: Rates = field(default_factory=Rates)
+    """How fast a worker is: what the agent of a real pool has from its settings."""
+
+    def meter(self) -> LoadMeter:
+        """A new meter of the prompt load."""
+        return LoadMeter(speeds_of(self.rates, self.slo))
 
 
 def last_arrival(trace: Trace) -> float:
@@ -47,7 +55,9 @@ def event_workload(
 
     trace = kept(trace)
     seconds = whole_windows(last_arrival(trace))
-    return Workload(trace.name, lambda: event_cluster(trace, engine, slo, router), seconds, slo, attainment)
+    return Workload(
+        trace.name, lambda: event_cluster(trace, engine, slo, router), seconds, slo, attainment, engine.rates
+    )
 
 
 def kept(trace: Trace) -> Trace:
@@ -73,4 +83,6 @@ def fluid_workload(
     from simulator.fluid import fluid_cluster  # noqa: PLC0415 - as above
 
     seconds = whole_windows(float(rates.ends[-1]))
-    return Workload(rates.name, lambda: fluid_cluster(rates, engine, slo, router), seconds, slo, attainment)
+    return Workload(
+        rates.name, lambda: fluid_cluster(rates, engine, slo, router), seconds, slo, attainment, engine.rates
+    )

@@ -111,7 +111,8 @@ def _line(at: PoolMetrics, metric: metrics.Metric, label: str, *, right: bool = 
 
 
 def _load(at: PoolMetrics, pool: PoolOnDashboard) -> Graph:
-    lines = (_line(at, metrics.LOAD, "load per ready worker"),)
+    prompts = _line(at, metrics.PROMPT_LOAD, "prompts, % of what answers bear", right=True)
+    lines = (_line(at, metrics.LOAD, "load per ready worker"), prompts)
     return Graph(f"{pool.name}: load", lines, period=metrics.LOAD.period_seconds, marks=(("target", pool.target_load),))
 
 

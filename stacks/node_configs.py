@@ -19,6 +19,7 @@ from user_data.node_config import (
     LogConfig,
     NodeConfig,
     RouterConfig,
+    SpeedsConfig,
     TlsConfig,
     WorkerConfig,
 )
@@ -69,6 +70,11 @@ def worker_node(settings: Settings, pool: WorkerPool) -> NodeConfig:
         engine_arguments=pool.engine.to_flags(),
         ready_timeout_seconds=pool.lifecycle.ready_timeout_seconds,
         life_cycle=life_cycle,
+        speeds=SpeedsConfig(
+            prompt_tokens_per_second=pool.scaling.prompt_tokens_per_second,
+            token_seconds=pool.scaling.token_seconds,
+            limit_seconds=pool.scaling.token_limit_seconds,
+        ),
     )
     return _node(settings, workers_stack(pool.name), worker=config)
 

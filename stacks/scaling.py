@@ -1,4 +1,4 @@
-"""When a pool grows and shrinks: fast out on load and on full KV memory, slowly and guardedly in.
+"""When a pool grows and shrinks: fast out on prompts, load and full KV memory, slowly and guardedly in.
 
 docs/scaling.md tells it in one piece, with the reason of every number.
 """
@@ -32,6 +32,7 @@ class ScalingPlan:
     metrics: PoolMetrics
     min_size: int
     target_load: float
+    target_prompt_load: float  # percent; 0: not looked at
     kv_usage_high_percent: int  # 0: not looked at
     scale_in_load_percent: int
     scale_in_seconds: int
@@ -46,8 +47,11 @@ class ScalingPlan:
         still drains, so that one leaves at a time. Without data the expression has no value.
         """
         share = self.target_load * self.scale_in_load_percent / PERCENT
+        prompts = self.target_prompt_load * self.scale_in_load_percent / PERCENT
         steady = "most == least AND FILL(leaving, 0) < 1"
         carry = f"least > {max(self.min_size, 1)} AND in_flight < {share:g} * (least - 1)"
+        if self.target_prompt_load:  # a pool without streams has none
+            carry += f" AND FILL(prompts, 0) * least < {prompts:g} * (least - 1)"
         if self.kv_usage_high_percent:
             carry += f" AND kv * least < {self.kv_usage_high_percent} * (least - 1)"
         enough = carry if self.min_size else f"(({carry}) OR (least == 1 AND in_flight < 1 AND rate <= 0))"
@@ -55,21 +59,23 @@ class ScalingPlan:
 
 
 class PoolScaling(Construct):
-    """Out: target tracking on the 10-second load, and a step when KV memory is full. In: one worker at a time."""
+    """Out: target tracking on two 10-second loads, and a step when KV memory is full. In: one worker at a time."""
 
     def __init__(self, scope: Construct, construct_id: str, plan: ScalingPlan) -> None:
         super().__init__(scope, construct_id)
         self._plan = plan
         self._group = plan.metrics.group
-        self._out_on_load()
+        self._out_on("out", metrics.LOAD, plan.target_load)
+        if plan.target_prompt_load:
+            self._out_on("out-prompts", metrics.PROMPT_LOAD, plan.target_prompt_load)
         if plan.kv_usage_high_percent:
             self._out_on_kv_usage(self._one_more("kv", "out-kv"))
         self._in(self._one_less())
         if plan.min_size == 0:
             self._wake_up(self._one_more("wake", "wake-up"))
 
-    def _out_on_load(self) -> None:
-        plan, load = self._plan, self._plan.metrics.series("load", metrics.LOAD)
+    def _out_on(self, name: str, tracked: metrics.Metric, target: float) -> None:
+        load = self._plan.metrics.series("load", tracked)
         metric = AutoscalingPolicyTargetTrackingConfigurationCustomizedMetricSpecification(
             namespace=load.namespace,
             metric_name=load.name,
@@ -80,17 +86,17 @@ class PoolScaling(Construct):
                 for name, value in load.dimensions.items()
             ],
             statistic=load.statistic,
-            period=metrics.LOAD.period_seconds,
+            period=tracked.period_seconds,
         )
         AutoscalingPolicy(
             self,
-            "out",
-            name=f"{self._group}-out",
+            name,
+            name=f"{self._group}-{name}",
             autoscaling_group_name=self._group,
             policy_type="TargetTrackingScaling",
-            estimated_instance_warmup=plan.warmup_seconds,
+            estimated_instance_warmup=self._plan.warmup_seconds,
             target_tracking_configuration=AutoscalingPolicyTargetTrackingConfiguration(
-                customized_metric_specification=metric, target_value=plan.target_load, disable_scale_in=True
+                customized_metric_specification=metric, target_value=target, disable_scale_in=True
             ),
         )
 
@@ -138,6 +144,9 @@ class PoolScaling(Construct):
         ]
         if plan.kv_usage_high_percent:
             series.append(at.series("kv", metrics.KV_USAGE))
+        if plan.target_prompt_load:
+            # The mean, of workers and of the minute: the highest would be that of the worker with the most by chance.
+            series.append(at.series("prompts", metrics.PROMPT_LOAD))
         if plan.min_size == 0:
             series.append(at.series("rate", metrics.REQUEST_RATE, "Maximum"))
         Alarm(

@@ -117,6 +117,7 @@ class WorkersInputs:
             metrics=self.metrics(group_name),
             min_size=self.sizes[0],
             target_load=scaling.target_load,
+            target_prompt_load=scaling.target_prompt_load,
             kv_usage_high_percent=scaling.kv_usage_high_percent,
             scale_in_load_percent=scaling.scale_in_load_percent,
             scale_in_seconds=scaling.scale_in_cooldown_seconds,

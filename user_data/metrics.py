@@ -80,6 +80,7 @@ KV_USAGE: Final = _worker("KvUsage", "Percent", "Average", "Share of the KV memo
 RUNNING: Final = _worker("EngineRunning", "Count", "Average", "Requests that an engine runs.")
 ENGINE_QUEUED: Final = _worker("EngineQueued", "Count", "Average", "Requests that wait in an engine's queue.")
 THROUGHPUT: Final = _worker("GenerationThroughput", "Count/Second", "Average", "Tokens that an engine generates.")
+PROMPT_LOAD: Final = _worker("PromptLoad", "Percent", "Average", "Time for prompts, of what a worker's answers bear.")
 GPU_MEMORY: Final = _worker("GpuMemory", "Percent", "Maximum", "Share of a GPU's memory in use.")
 GPU_UTILIZATION: Final = _worker("GpuUtilization", "Percent", "Average", "Share of the time a GPU computes.")
 GPU_TEMPERATURE: Final = _worker("GpuTemperature", "None", "Maximum", "Temperature of a GPU, degrees Celsius.")
@@ -105,6 +106,7 @@ WORKER_METRICS: Final = (
     RUNNING,
     ENGINE_QUEUED,
     THROUGHPUT,
+    PROMPT_LOAD,
     GPU_MEMORY,
     GPU_UTILIZATION,
     GPU_TEMPERATURE,

@@ -108,6 +108,14 @@ class LifeCycleConfig(_Model):
     watchdog: WatchdogConfig = WatchdogConfig()
 
 
+class SpeedsConfig(_Model):
+    """One worker alone: what the prompt load rests on."""
+
+    prompt_tokens_per_second: float = Field(gt=0)
+    token_seconds: float = Field(gt=0, description="From one token to the next of a single answer.")
+    limit_seconds: float = Field(gt=0, description="The mean of it that nine answers of ten shall keep.")
+
+
 class WorkerConfig(_Model):
     """What a worker runs: the engine with these arguments."""
 
@@ -123,6 +131,11 @@ class WorkerConfig(_Model):
         default=None,
         exclude_if=lambda value: value is None,  # hosts without hooks read the same file as before
         description="Hooks, drain and watchdog; None for a host that no group holds.",
+    )
+    speeds: SpeedsConfig | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="How fast a worker is; None: its prompt load is not published.",
     )
 
 

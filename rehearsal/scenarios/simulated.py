@@ -87,7 +87,7 @@ def simulated(  # noqa: PLR0913, PLR0917 - what makes a run
     )
     boot = Boot(fleet.boot_seconds, fleet.boot_seconds)
     plan = GroupPlan(fleet.min_size, fleet.max_size, fleet.initial, boot)
-    run = simulate(workload.start(), plan, numbers.policy(), seconds, EMULATED)
+    run = simulate(workload.start(), plan, numbers.policy(), seconds, EMULATED, meter=workload.meter())
     return Seen(run.served.attainment, tuple(run.changes[1:]))
 
 

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     workers.image_architecture,
     workers.volumes,
     scaling.kv_usage,
+    scaling.token_limit,
     scaling.time_zones,
     scaling.schedules,
     bake.ssh,

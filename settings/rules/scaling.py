@@ -28,6 +28,15 @@ def kv_usage(settings: Settings) -> Iterator[Fault]:
             yield Fault(f"workers[{index}].scaling.kv_usage_high_percent", given, rule, remedy)
 
 
+def token_limit(settings: Settings) -> Iterator[Fault]:
+    """A limit that decoding alone fills leaves no room for any prompt, and the pool would grow to its maximum."""
+    for index, pool in enumerate(settings.workers):
+        alone, limit = pool.scaling.token_seconds, pool.scaling.token_limit_seconds
+        if limit <= alone:
+            rule = f"is not above token_seconds {alone:g}, so no prompt would be bearable"
+            yield Fault(f"workers[{index}].scaling.token_limit_seconds", limit, rule, "raise token_limit_seconds")
+
+
 def time_zones(settings: Settings) -> Iterator[Fault]:
     """Time zones exist, as far as this system knows time zones at all."""
     known = available_timezones()

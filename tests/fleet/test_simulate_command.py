@@ -111,4 +111,4 @@ def test_the_sweep_prints_lines_for_the_settings(
 ) -> None:
     assert _run(monkeypatch, "--trace", trace, "-e", EXAMPLE, "--sweep") == 0
     said = capsys.readouterr().out
-    assert "[workers.scaling]\ntarget_load = " in said
+    assert "[workers.scaling]\ntarget_prompt_load = " in said

@@ -13,13 +13,13 @@ from simulator.policies import Fixed, Schedule
 from simulator.recipes import BASELINES, NAMES, OurNumbers, fixed, ours
 from simulator.results import Prices, oscillations, to_json
 from simulator.run import DRAWN_POINTS, Course, Point, simulate
-from simulator.sweep import best, frontier, settings_lines, try_all
+from simulator.sweep import Choice, best, finer, frontier, settings_lines, try_all
 from simulator.workload import Workload
 from tests.simulator.made_up_cluster import MadeUpCluster
 
 SECONDS = 3600.0
 PLAN = GroupPlan(1, 10, 1, Boot(100.0, 60.0))
-NUMBERS = OurNumbers(3.0, 120, 0.7, 0.9, 60)
+NUMBERS = OurNumbers(3.0, 120, 0.7, 0.9, 60, 65.0)
 
 
 def _wave(now: float) -> float:
@@ -97,7 +97,15 @@ def test_the_sweep_finds_the_cheapest_that_meets_the_slo() -> None:
     chosen = best(try_all([comparison], ours(NUMBERS)))
     assert chosen.shortfall == 0
     assert chosen.results[0].gpu_hours < 6.0
-    assert f"target_load = {chosen.choice.parameter}" in settings_lines(chosen.choice)
+    assert f"target_prompt_load = {chosen.choice.parameter:g}" in settings_lines(chosen.choice)
+
+
+def test_a_finer_grid_halves_the_way_to_each_neighbour() -> None:
+    known = [Choice(parameter, size, 0) for parameter in (1.0, 2.0, 4.0) for size in (1, 8)]
+    around = finer(Choice(2.0, 1, 0), known)
+    assert around == [Choice(1.5, 1, 0), Choice(3.0, 1, 0), *(Choice(value, 4, 0) for value in (1.5, 3.0, 2.0))]
+    assert finer(Choice(4.0, 1, 0), known)[0] == Choice(3.0, 1, 0)
+    assert not finer(Choice(1.0, 1, 0), [Choice(1.0, 1, 0)])
 
 
 def test_a_hopeless_sweep_takes_what_comes_nearest() -> None:

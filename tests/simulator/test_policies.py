@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from simulator.policies import (
     IN_FLIGHT,
     KV_USAGE,
     LOAD,
+    PROMPT_LOAD,
     QUEUED,
     READY,
     GuardedIn,
@@ -22,6 +24,7 @@ from simulator.policies import (
     View,
     WakeUp,
 )
+from simulator.recipes import OurNumbers
 
 
 def _view(metrics: Metrics, desired: int, ready: int | None = None, now: float = 0.0, **more: int) -> View:
@@ -33,6 +36,7 @@ def _view(metrics: Metrics, desired: int, ready: int | None = None, now: float =
 def _published(steps: int, **values: float) -> Metrics:
     metrics = Metrics()
     names = {"in_flight": IN_FLIGHT, "ready": READY, "kv": KV_USAGE, "load": LOAD, "queued": QUEUED, "came": ARRIVALS}
+    names["prompts"] = PROMPT_LOAD
     for _ in range(steps):
         metrics.publish({names[key]: value for key, value in values.items()})
     return metrics
@@ -126,6 +130,25 @@ def test_nobody_leaves_before_the_quiet_time_is_over() -> None:
         decided.append(policy.decide(_view(metrics, 3)))
     assert decided[:17] == [None] * 17
     assert decided[17] == 2
+
+
+@pytest.mark.parametrize(("prompts", "leaves"), [(36.0, True), (37.0, False), (None, True)])
+def test_nobody_leaves_whose_prompts_would_be_too_much_for_the_others(prompts: float | None, leaves: bool) -> None:
+    policy, metrics = GuardedIn(3.5, 60, 0.9, prompt_load=55.0), Metrics()
+    for _ in range(6):
+        metrics.publish({IN_FLIGHT: 1.0, READY: 3.0, KV_USAGE: 0.1, ARRIVALS: 1.0, PROMPT_LOAD: prompts})
+    assert policy.decide(_view(metrics, 3)) == (2 if leaves else None)
+
+
+def test_our_policy_goes_out_on_whichever_load_asks_for_more() -> None:
+    def decided(numbers: OurNumbers, **values: float) -> int | None:
+        return numbers.policy().decide(_view(_published(3, in_flight=99, ready=2, kv=0, came=1, **values), 2))
+
+    numbers = OurNumbers(8.0, 120, 0.85, 0.9, 120, 65.0)
+    assert decided(numbers, load=4.0, prompts=130.0) == 4
+    assert decided(numbers, load=24.0, prompts=130.0) == 6
+    assert decided(numbers, load=4.0, prompts=64.0) is None
+    assert decided(replace(numbers, target_prompt_load=0.0), load=4.0, prompts=130.0) is None
 
 
 def test_an_empty_pool_wakes_up_for_a_request() -> None:

@@ -45,6 +45,7 @@ def plan(**changed: Any) -> ScalingPlan:
     numbers = {
         "min_size": 1,
         "target_load": 10.0,
+        "target_prompt_load": 60.0,
         "kv_usage_high_percent": 90,
         "scale_in_load_percent": 70,
         "scale_in_seconds": 600,
@@ -60,7 +61,7 @@ def value(expression: str, **series: float) -> float:
     return float(eval(text, {"__builtins__": {}}, functions | series))  # noqa: S307 - our own text, with no builtins
 
 
-QUIET: dict[str, float] = {"in_flight": 6, "least": 2, "most": 2, "leaving": 0, "kv": 20}
+QUIET: dict[str, float] = {"in_flight": 6, "least": 2, "most": 2, "leaving": 0, "kv": 20, "prompts": 20}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,8 @@ QUIET: dict[str, float] = {"in_flight": 6, "least": 2, "most": 2, "leaving": 0, 
         ({"most": 3}, {}, False),  # one came or left within this minute
         ({"leaving": 1}, {}, False),  # one still drains
         ({"kv": 45}, {}, False),  # 90 % on the one that stays
+        ({"prompts": 21}, {}, False),  # 70 % of 60 on the one that stays
+        ({"prompts": 21}, {"target_prompt_load": 0}, True),
         ({"kv": 45}, {"kv_usage_high_percent": 0}, True),
         ({"in_flight": 0, "least": 1, "most": 1, "rate": 0}, {"min_size": 0}, True),
         ({"in_flight": 0, "least": 1, "most": 1, "rate": 0.1}, {"min_size": 0}, False),
@@ -98,21 +101,30 @@ def test_scale_in_takes_one_after_the_whole_quiet_time_and_never_without_data() 
     assert policy["step_adjustment"] == [{"metric_interval_lower_bound": "0", "scaling_adjustment": -1}]
     # The expression has no value where one of its series has none, but for what AWS publishes once a minute.
     (expression,) = [query["expression"] for query in idle["metric_query"] if "expression" in query]
-    assert expression.count("FILL") == 1
+    assert expression.count("FILL") == 2
     series = {query["id"]: query["metric"] for query in idle["metric_query"] if "metric" in query}
-    assert set(series) == {"in_flight", "least", "most", "leaving", "kv"}
+    assert set(series) == {"in_flight", "least", "most", "leaving", "kv", "prompts"}
     assert {one["period"] for one in series.values()} == {60}
+    assert (series["in_flight"]["stat"], series["prompts"]["stat"]) == ("Maximum", "Average")
     assert series["in_flight"]["dimensions"] == {"Deployment": "sglang", "Pool": "default"}
 
 
 def test_the_pool_grows_on_load_at_ten_seconds_and_never_shrinks_by_it() -> None:
-    policies = resources()["aws_autoscaling_policy"].values()
-    (policy,) = [one for one in policies if one["policy_type"] == "TargetTrackingScaling"]
-    tracking = policy["target_tracking_configuration"]
-    metric = tracking["customized_metric_specification"]
-    assert (metric["metric_name"], metric["period"], metric["statistic"]) == (metrics.LOAD.name, 10, "Average")
-    assert (tracking["target_value"], tracking["disable_scale_in"]) == (8, True)
-    assert policy["estimated_instance_warmup"] == 300
+    found = {}
+    for policy in _tracking(resources()):
+        tracking = policy["target_tracking_configuration"]
+        metric = tracking["customized_metric_specification"]
+        assert (metric["period"], metric["statistic"]) == (10, "Average")
+        assert tracking["disable_scale_in"] is True
+        assert policy["estimated_instance_warmup"] == 300
+        found[metric["metric_name"]] = tracking["target_value"]
+    assert found == {metrics.LOAD.name: 8, metrics.PROMPT_LOAD.name: 65}
+    assert len(_tracking(resources({"workers[0].scaling.target_prompt_load": "0"}))) == 1
+
+
+def _tracking(found: dict[str, Any]) -> list[dict[str, Any]]:
+    policies = found["aws_autoscaling_policy"].values()
+    return [one for one in policies if one["policy_type"] == "TargetTrackingScaling"]
 
 
 def test_full_kv_memory_starts_one_worker_more_unless_that_is_switched_off() -> None:

@@ -11,6 +11,10 @@ sglang:gen_throughput{engine_type="unified",model_name="m",tp_rank="0"} 120.5
 sglang:realtime_tokens_total{mode="prefill_compute",tp_rank="0"} 30.0
 sglang:realtime_tokens_total{mode="prefill_cache",tp_rank="0"} 10.0
 sglang:realtime_tokens_total{mode="decode",tp_rank="0"} 999.0
+sglang:num_requests_total{is_streaming="true"} 5.0
+sglang:num_requests_total{is_streaming="false"} 99.0
+sglang:prompt_tokens_total{is_streaming="true"} 35.0
+sglang:generation_tokens_total{is_streaming="true"} 60.0
 sglang:time_to_first_token_seconds_bucket{is_streaming="true",le="0.1"} 1.0
 sglang:time_to_first_token_seconds_bucket{is_streaming="true",le="+Inf"} 2.0
 sglang:time_to_first_token_seconds_bucket{is_streaming="false",le="0.1"} 4.0

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from user_data.node_config import LifeCycleConfig, LogConfig, NodeConfig, RouterConfig, TlsConfig, WorkerConfig
+from user_data.node_config import (
+    LifeCycleConfig,
+    LogConfig,
+    NodeConfig,
+    RouterConfig,
+    SpeedsConfig,
+    TlsConfig,
+    WorkerConfig,
+)
 
 ROUTER = RouterConfig(
     listen="127.64.0.100",
@@ -30,7 +38,8 @@ WORKER = WorkerConfig(
 LIFE_CYCLE = LifeCycleConfig(
     group="fleet-default", launching_hook="launching", terminating_hook="terminating", heartbeat_seconds=30
 )
-GROUPED_WORKER = WORKER.model_copy(update={"life_cycle": LIFE_CYCLE})
+SPEEDS = SpeedsConfig(prompt_tokens_per_second=2200, token_seconds=0.03, limit_seconds=0.06)
+GROUPED_WORKER = WORKER.model_copy(update={"life_cycle": LIFE_CYCLE, "speeds": SPEEDS})
 
 
 def node(

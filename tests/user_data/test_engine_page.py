@@ -20,6 +20,9 @@ def test_an_engines_page_is_read() -> None:
         computed_tokens=30,
         ttft={0.1: 1, math.inf: 2},  # the probes do not stream
         inter_token={0.06: 7, math.inf: 7},
+        answers=5,
+        answered_prompt_tokens=35,
+        answer_tokens=60,
     )
 
 

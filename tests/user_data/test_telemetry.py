@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from user_data import metrics
 from user_data.agent.aws import AwsError, Metrics
 from user_data.agent.engine_page import EngineReading, read_engine
 from user_data.agent.gpu import Gpu, GpuError, Nvml, Patient
+from user_data.agent.prompt_load import Speeds
 from user_data.agent.telemetry import Sources, Telemetry, print_metrics, start
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def test_one_call_carries_engine_and_gpus_as_metrics_of_the_pool(stub: StubFacto
         (metrics.GPU_UTILIZATION, {"Values": [0, 100], "Counts": [1.0, 1.0]}),
         (metrics.GPU_TEMPERATURE, {"Values": [40, 60], "Counts": [1.0, 1.0]}),
     ]
-    assert [metric for metric, _ in values] == list(metrics.WORKER_METRICS)
+    always = [metric for metric in metrics.WORKER_METRICS if metric is not metrics.PROMPT_LOAD]
+    assert [metric for metric, _ in values] == always
     data = [
         {
             "MetricName": metric.name,
@@ -94,6 +96,19 @@ def test_one_call_carries_engine_and_gpus_as_metrics_of_the_pool(stub: StubFacto
     stubber.add_response("put_metric_data", {}, {"Namespace": "sglang-fleet", "MetricData": data})
     _telemetry(lines, Engine(), Cards(), Metrics("sglang-fleet", client)).step(NOW)
     assert lines.events == []
+
+
+def test_the_prompt_load_is_published_from_the_second_reading_on(lines: LogLines) -> None:
+    sink, engine, times = Sink(), Engine(), iter([100.0, 110.0])
+    speeds = Speeds(prompt_tokens_per_second=2200, token_seconds=0.03, limit_seconds=0.06)
+    sources = Sources("fleet", "default", URL, engine, Cards(()), sink, speeds)
+    telemetry = Telemetry(sources, lines.log, lambda: next(times))
+    telemetry.step(NOW)
+    assert "PromptLoad" not in sink.names[0]
+    engine.reading = replace(READING, computed_tokens=4430, answers=9, answer_tokens=864)
+    load = telemetry.measure()[metrics.PROMPT_LOAD]
+    assert isinstance(load, float)
+    assert load > 0
 
 
 def test_a_host_without_gpus_says_so_once_and_publishes_its_engine(lines: LogLines) -> None:

@@ -21,6 +21,7 @@ from user_data.agent.group_calls import GroupCalls
 from user_data.agent.host import DEFAULT_CONFIG, ConfigError, load_config, rooted
 from user_data.agent.log import Log
 from user_data.agent.metadata import MetadataClient, MetadataError
+from user_data.agent.prompt_load import Speeds
 from user_data.agent.signals import Watch
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def _telemetry(host: worker.Host, log: Log) -> telemetry.Telemetry:
     node = host.node
     sink = Metrics.connect(node.logs.metrics_namespace, node.region)
     gpus = Patient(Nvml())
-    sources = telemetry.Sources(node.deployment, host.worker.pool, host.url, EnginePages(log), gpus, sink)
+    told = host.worker.speeds
+    speeds = Speeds(**told.model_dump()) if told else None
+    sources = telemetry.Sources(node.deployment, host.worker.pool, host.url, EnginePages(log), gpus, sink, speeds)
     return telemetry.Telemetry(sources, log)
 
 

@@ -19,9 +19,14 @@ QUEUED = "sglang:num_queue_reqs"
 KV_USAGE = "sglang:token_usage"
 THROUGHPUT = "sglang:gen_throughput"
 PROMPT_TOKENS = "sglang:realtime_tokens_total"
+ANSWERS = "sglang:num_requests_total"
+ANSWERED_PROMPTS = "sglang:prompt_tokens_total"
+ANSWER_TOKENS = "sglang:generation_tokens_total"
 TTFT = "sglang:time_to_first_token_seconds_bucket"
 BETWEEN = "sglang:inter_token_latency_seconds_bucket"
-WANTED = frozenset({RUNNING, QUEUED, KV_USAGE, THROUGHPUT, PROMPT_TOKENS, TTFT, BETWEEN})
+WANTED = frozenset({
+    RUNNING, QUEUED, KV_USAGE, THROUGHPUT, PROMPT_TOKENS, ANSWERS, ANSWERED_PROMPTS, ANSWER_TOKENS, TTFT, BETWEEN,
+})  # fmt: skip
 
 PLAUSIBLE_REQUESTS = 1e6
 """No engine has so many requests at once (assumption): its router has 65,536 connections to it at most."""
@@ -45,6 +50,10 @@ class EngineReading:
     ttft: Buckets = field(default_factory=dict)
     """Of streams only: the others are the probes of watchdog and router, and clients who wait for the whole answer."""
     inter_token: Buckets = field(default_factory=dict)
+    answers: float = 0.0
+    """Streams that ended; like their prompts and tokens without probes, whose single tokens would hide what matters."""
+    answered_prompt_tokens: float = 0.0
+    answer_tokens: float = 0.0
 
 
 def read_engine(text: str) -> EngineReading:
@@ -73,9 +82,16 @@ def _reading(found: Families) -> EngineReading:
         throughput=total(found[THROUGHPUT]) if found.get(THROUGHPUT) else None,
         cached_tokens=total(tuple(one for one in tokens if one.labels.get("mode") == "prefill_cache")),
         computed_tokens=total(tuple(one for one in tokens if one.labels.get("mode") == "prefill_compute")),
+        answers=_of_streams(found, ANSWERS),
+        answered_prompt_tokens=_of_streams(found, ANSWERED_PROMPTS),
+        answer_tokens=_of_streams(found, ANSWER_TOKENS),
         ttft=histogram(tuple(one for one in found.get(TTFT, ()) if one.labels.get("is_streaming") != "false")),
         inter_token=histogram(found.get(BETWEEN, ())),
     )
+
+
+def _of_streams(found: Families, name: str) -> float:
+    return total(tuple(one for one in found.get(name, ()) if one.labels.get("is_streaming") == "true"))
 
 
 def _check(reading: EngineReading) -> None:

@@ -19,12 +19,14 @@ from user_data.agent.datum import Value, datum, dimension_values
 from user_data.agent.dry_run import print_nothing, print_values
 from user_data.agent.gpu import GpuError, Gpus, gpu_values
 from user_data.agent.load import until_next
+from user_data.agent.prompt_meter import PromptMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from user_data.agent.engine_page import EngineReading
     from user_data.agent.log import Log
+    from user_data.agent.prompt_load import Speeds
     from user_data.agent.publisher import Sink
 
 NO_FAULT = ""
@@ -47,6 +49,8 @@ class Sources:
     engine: Pages
     gpus: Gpus
     sink: Sink
+    speeds: Speeds | None = None
+    """None: no prompt load."""
 
 
 def engine_values(reading: EngineReading) -> dict[metrics.Metric, Value]:
@@ -61,10 +65,12 @@ def engine_values(reading: EngineReading) -> dict[metrics.Metric, Value]:
 
 
 class Telemetry:
-    """Measures and publishes; remembers only what went wrong last, to tell it once."""
+    """Measures and publishes; remembers what went wrong last, to tell it once, and what the engine did lately."""
 
-    def __init__(self, sources: Sources, log: Log) -> None:
+    def __init__(self, sources: Sources, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is asked yet."""
+        self._clock = clock
+        self._prompts = PromptMeter(sources.speeds) if sources.speeds else None
         self._sources = sources
         self._log = log
         self._faults: dict[str, str] = {}
@@ -73,7 +79,7 @@ class Telemetry:
         """Return what there is to publish: nothing of an engine that does not answer, or of GPUs that do not."""
         engines = self._sources.engine.readings([self._sources.url]).values()
         values = {metric: value for reading in engines for metric, value in engine_values(reading).items()}
-        return values | self._of_gpus()
+        return values | self._prompt_load(engines) | self._of_gpus()
 
     def step(self, now: datetime) -> None:
         """Publish once, stamped with `now`; what goes wrong is logged, once per change."""
@@ -91,6 +97,12 @@ class Telemetry:
         """Publish in the middle of every period of CloudWatch until `stop` is set."""
         while not stop.wait(until_next(clock())):
             self.step(datetime.fromtimestamp(clock(), UTC))
+
+    def _prompt_load(self, engines: Iterable[EngineReading]) -> dict[metrics.Metric, Value]:
+        for reading in engines:
+            load = self._prompts.read(self._clock(), reading) if self._prompts else None
+            return {} if load is None else {metrics.PROMPT_LOAD: load}
+        return {}
 
     def _of_gpus(self) -> dict[metrics.Metric, Value]:
         try:

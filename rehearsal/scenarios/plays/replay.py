@@ -31,7 +31,7 @@ PROMPT_TOKENS, OUTPUT_TOKENS = 600, 16
 LONGEST_PROMPT = 8192
 TARGET_LOAD = 1.8
 """So low that the load of HIGH asks for more than there may be: how far the group grows is no chance."""
-TTFT_SECONDS, ITL_SECONDS = 1.0, 0.3
+TTFT_SECONDS, ITL_SECONDS = 1.0, 0.25
 """Between the tokens longer than in production, as the emulated engines of scenarios are slow (pace.EMULATOR)."""
 ATTAINMENT_TOLERANCE, TIME_TOLERANCE = 10.0, 20.0
 """Points of a hundred, and seconds (docs/scaling.md): what a busy machine adds, and two steps of the simulator."""

@@ -18,7 +18,9 @@ from tests.rehearsal.scenarios.support import lost, record
 pytestmark = pytest.mark.slow  # the simulator's kernel is compiled
 
 SLO = Slo(2.0, 0.25)
-NUMBERS = OurNumbers(target_load=6.0, quiet_seconds=60, remaining_share=0.7, kv_usage=0.9, warmup=40.0)
+NUMBERS = OurNumbers(
+    target_load=6.0, quiet_seconds=60, remaining_share=0.7, kv_usage=0.9, warmup=40.0, target_prompt_load=0.0
+)
 FLEET = Fleet(min_size=2, max_size=8, initial=2, boot_seconds=5.0)
 
 
