@@ -11,9 +11,9 @@ import pytest
 from rehearsal.engine.ledger import read_ledger
 from rehearsal.scenarios import load as load_module
 from rehearsal.scenarios.ledger import Tally, account
-from rehearsal.scenarios.load import Load, LoadError
+from rehearsal.scenarios.load import Load, LoadError, Timed
 from rehearsal.scenarios.measures import prefix_hit_rate
-from rehearsal.scenarios.prompts import LoadPlan
+from rehearsal.scenarios.prompts import LoadPlan, ask_of
 from rehearsal.scenarios.record import Outcome, Record
 from tests.rehearsal.engine.support import KEY, emulator_command, free_port, started, write_config
 from tests.rehearsal.scenarios.support import (
@@ -188,6 +188,19 @@ def test_it_keeps_its_slots_filled_and_pauses_after_a_refusal() -> None:
         turns = (time.monotonic() - begun) / 0.1 + 1
     assert 6 <= len(records) <= 2 * turns
     assert {item.id for item in records} == {f"test-{number:06d}" for number in range(len(records))}
+
+
+def test_an_open_loop_sends_in_time_whatever_became_of_those_before() -> None:
+    timed = [Timed(at, ask_of(plan(), 0, turn)) for turn, at in enumerate((0.0, 0.1, 0.2, 60.0))]
+    with serving(lambda _connection, _body: time.sleep(1)) as url:
+        load = Load(plan(concurrency=0), url, "key", timed)
+        load.start()
+        wait_for(lambda: len(load.in_flight()) == 3)
+        load.stop_sending()
+        records = load.finish(5)
+    assert [record.id for record in sorted(records, key=lambda record: record.sent)] == [
+        one.ask.id for one in timed[:3]
+    ], "none waits for an answer, and after the stop none is sent"
 
 
 def test_a_fault_of_the_load_itself_is_raised_where_it_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
