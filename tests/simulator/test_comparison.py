@@ -17,6 +17,8 @@ from simulator.sweep import Choice, best, finer, frontier, settings_lines, try_a
 from simulator.workload import Workload
 from tests.simulator.made_up_cluster import MadeUpCluster
 
+pytestmark = pytest.mark.slow  # its searches take seconds
+
 SECONDS = 3600.0
 PLAN = GroupPlan(1, 10, 1, Boot(100.0, 60.0))
 NUMBERS = OurNumbers(3.0, 120, 0.7, 0.9, 60, 65.0)
