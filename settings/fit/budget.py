@@ -64,7 +64,7 @@ def fit_of(facts: ModelFacts, instance: GpuInstance, arguments: EngineArguments)
     cache = static - weights
     tokens, states = _tokens(facts, engine, max(cache, 0.0))
     context = engine.context or facts.sizes.context
-    reserve, needed = usable - static, needed_gib(engine, facts)
+    reserve, needed = usable - static, needed_gib(engine, facts, gpu_memory(instance))
     copies = engine.replicas * engine.split.attention_groups
     return Fit(
         instance_type=instance.instance_type,

@@ -17,7 +17,7 @@ from settings.fit.attention import (
 from settings.fit.config_json import Config, language_part
 from settings.fit.facts import ModelFacts, Sizes, Tensor, UnreadableModelError
 from settings.fit.layers import Layer, experts_of, layers_of
-from settings.fit.quantization import quantization_of
+from settings.fit.quantization import quantization_of, quantized
 from settings.fit.tower import tower_of
 
 # Attention whose cache this arithmetic does not model: it would answer with a number that means nothing.
@@ -53,29 +53,33 @@ def model_facts(
     Raises:
         UnreadableModelError: a field is missing or odd, or the model is of a kind that the arithmetic does not know.
     """
-    config = language_part(data)
-    for field, reason in _NOT_MODELLED.items():
-        if config.get(field):
-            raise UnreadableModelError(f"{config.architecture} {reason} ({field} of config.json)")
-    layers = layers_of(config)
-    hidden = hidden_of(config)
-    towers, seen = tower_of(data, hidden)
-    is_single = _stored_type(config) == "float32"
+    config = _modelled(language_part(data))
+    layers, quantization = layers_of(config), quantization_of(config)
+    towers, seen = tower_of(data, hidden_of(config))
+    if checkpoint_bytes is not None and _stored_type(config) == "float32":
+        checkpoint_bytes //= 2
     return ModelFacts(
         model_id=model_id,
         architecture=config.architecture,
         sizes=_sizes(config, layers),
-        tensors=tuple(_tensors(config, layers)),
+        tensors=quantized(_tensors(config, layers), quantization),
         caches=caches_of(config, layers),
         dtype=_dtype(config),
-        quantization=quantization_of(config),
-        draft_tensors=tuple(_drafts(config, layers)),
+        quantization=quantization,
+        draft_tensors=quantized(_drafts(config, layers), quantization),
         tower_tensors=towers,
         tower=seen,
-        checkpoint_bytes=checkpoint_bytes // 2 if checkpoint_bytes and is_single else checkpoint_bytes,
+        checkpoint_bytes=checkpoint_bytes,
         source=source,
         evicts_windows=config.architecture.startswith(_EVICTING),
     )
+
+
+def _modelled(config: Config) -> Config:
+    for field, reason in _NOT_MODELLED.items():
+        if config.get(field):
+            raise UnreadableModelError(f"{config.architecture} {reason} ({field} of config.json)")
+    return config
 
 
 def _stored_type(config: Config) -> str:
@@ -148,5 +152,7 @@ def _drafts(config: Config, layers: tuple[Layer, ...]) -> Iterator[Tensor]:
     for number in range(count):
         layer = Layer(len(layers) + number, "full", "experts" if sparse else "dense")
         yield Tensor(f"layers.{layer.index}.eh_proj", 2 * hidden * hidden, linear=False)
+        if config.get("num_nextn_predict_layers"):  # DeepSeek's files hold its embedding and its head once more
+            yield Tensor(f"layers.{layer.index}.shared_head", 2 * config.positive("vocab_size") * hidden, linear=False)
         yield from attention_tensors(config, layer)
         yield from feed_forward.feed_forward_tensors(config, layer)

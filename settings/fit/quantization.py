@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from settings.fit.config_json import Config
-from settings.fit.facts import Quantization, UnreadableModelError
+from settings.fit.facts import Quantization, Tensor, UnreadableModelError
 
 _SCALE_BITS = 16  # scales of integer formats are kept in half precision
 # The two formats whose bits say all, by the OCP microscaling specification 1.0 (one 8-bit scale for 32 numbers) and
@@ -187,6 +188,16 @@ def _names(items: Iterable[object]) -> tuple[str, ...]:
 def is_plain(quantization: Quantization, module: str) -> bool:
     """Tell whether a module is one of those that stay unquantized."""
     return any(_matches(pattern, module) for pattern in quantization.plain)
+
+
+def quantized(tensors: Iterable[Tensor], quantization: Quantization | None) -> tuple[Tensor, ...]:
+    """Return tensors with those marked as not linear that the quantization leaves as they were."""
+    if quantization is None:
+        return tuple(tensors)
+    return tuple(
+        replace(tensor, linear=False) if tensor.linear and is_plain(quantization, tensor.module) else tensor
+        for tensor in tensors
+    )
 
 
 @lru_cache(maxsize=4096)

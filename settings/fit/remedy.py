@@ -15,6 +15,7 @@ from settings.fit.facts import ModelFacts
 from settings.fit.gpu import capability
 from settings.fit.known_models import known_facts, siblings
 from settings.fit.suits import indivisible, problems_of
+from settings.fit.weights import weight_bytes
 
 _FRACTIONS = tuple(hundredths / 100 for hundredths in range(70, 96))
 _FP8_CACHE = 89  # from here on every attention kernel reads an FP8 cache
@@ -65,10 +66,9 @@ def _on_these_hosts(facts: ModelFacts, instance: GpuInstance, arguments: EngineA
     if capability(instance) >= _FP8_CACHE and works(facts, instance, changed(arguments, kv_cache_dtype="fp8_e4m3")):
         yield 'set kv_cache_dtype = "fp8_e4m3"'
     yield from _shorter(facts, instance, arguments, fit)
-    for name in siblings(facts.model_id):
-        other = known_facts(name)
-        if other is not None and works(other, instance, _without(arguments, "quantization")):
-            yield f"use the model {name}"
+    for other in _stored_otherwise(facts):
+        if works(other, instance, _without(arguments, "quantization")):
+            yield f"use the model {other.model_id}"
 
 
 def _shorter(facts: ModelFacts, instance: GpuInstance, arguments: EngineArguments, fit: Fit) -> Iterator[str]:
@@ -76,6 +76,12 @@ def _shorter(facts: ModelFacts, instance: GpuInstance, arguments: EngineArgument
     is_less = fit.verdict == "context" and length >= LEAST_TOKENS
     if is_less and works(facts, instance, changed(arguments, context_length=length)):
         yield f"set context_length = {length}"
+
+
+def _stored_otherwise(facts: ModelFacts) -> list[ModelFacts]:
+    """Return the same model in other formats, the largest first: it loses the least."""
+    found = [other for name in siblings(facts.model_id) if (other := known_facts(name))]
+    return sorted(found, key=lambda other: (-weight_bytes(other), other.model_id))
 
 
 def _without(arguments: EngineArguments, name: str) -> EngineArguments:

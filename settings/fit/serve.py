@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from settings.engine_arguments import EngineArguments
 from settings.fit.facts import ModelFacts, Quantization
-from settings.fit.quantization import ONLINE
+from settings.fit.quantization import ONLINE, quantized
 
 
 def served(facts: ModelFacts, arguments: EngineArguments) -> ModelFacts:
@@ -17,7 +17,7 @@ def served(facts: ModelFacts, arguments: EngineArguments) -> ModelFacts:
     method = arguments.get("quantization")
     if facts.quantization is None and isinstance(method, str) and method in ONLINE:
         made = Quantization(method, ONLINE[method], ("lm_head",), scheme=method)
-        return replace(facts, quantization=made, checkpoint_bytes=None)
+        return replace(facts, quantization=made, tensors=quantized(facts.tensors, made), checkpoint_bytes=None)
     return facts
 
 

@@ -13,7 +13,7 @@ from settings.fit.facts import ModelFacts
 from settings.fit.gpu import capability
 from settings.fit.quantization import ONLINE
 
-_BFLOAT16, _FP8, _FP4 = 80, 89, 100
+_BFLOAT16, _FP8, _SPARSE, _FP4 = 80, 89, 90, 100
 # The least compute capability of each method: get_min_capability in layers/quantization of SGLang 0.5.23. FP8 needs 8.9
 # by itself; from 8.0 on dense layers have a kernel that unpacks it (Marlin), experts have none
 # (https://github.com/skypilot-org/skypilot/issues/4723, DeepSeek-R1 on A100).
@@ -83,6 +83,7 @@ def problems_of(facts: ModelFacts | None, instance: GpuInstance, arguments: Engi
     yield from _number_types(instance, arguments)
     yield from _quantization(facts, instance, arguments)
     if facts is not None:
+        yield from _sparse_attention(facts, instance)
         yield from _division(facts, instance, arguments)
 
 
@@ -149,6 +150,14 @@ def _mismatch(facts: ModelFacts, named: str) -> Problem | None:
     return Problem(
         "engine.quantization", named, rule, "leave it out" if stored else "leave it out or use a model stored so"
     )
+
+
+def _sparse_attention(facts: ModelFacts, instance: GpuInstance) -> Iterator[Problem]:
+    """DeepSeek's sparse attention has kernels for Hopper and Blackwell only (SGLang's pages on DeepSeek-V3.2)."""
+    has_indexer = any(cache.kind == "latent" and cache.plain_bytes for cache in facts.caches)
+    if has_indexer and capability(instance) < _SPARSE:
+        rule = f"has an attention with an indexer, which {_gpu(instance)} cannot compute: it needs {_dotted(_SPARSE)}"
+        yield Problem("model_id", facts.model_id, rule, "use a type with H100, H200, B200 or B300")
 
 
 def _division(facts: ModelFacts, instance: GpuInstance, arguments: EngineArguments) -> Iterator[Problem]:

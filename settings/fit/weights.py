@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from settings.fit.facts import ModelFacts, Tensor
-from settings.fit.quantization import is_plain
 
 _ABSORBED = ".absorbed"  # made while loading, on no disk
+_MXFP4_ALIGNMENT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Split:
 def tensor_bytes(facts: ModelFacts, tensor: Tensor) -> float:
     """Bytes of one tensor: its parameters at the quantization's bits, or at the model's own type."""
     quantization = facts.quantization
-    if quantization and tensor.linear and not is_plain(quantization, tensor.module):
+    if quantization and tensor.linear:
         return tensor.parameters * quantization.bits / 8
     return tensor.parameters * facts.dtype_bytes
 
@@ -55,11 +55,24 @@ def gpu_bytes(facts: ModelFacts, split: Split, *, drafts: bool = False) -> float
     tensors = (*facts.tensors, *facts.tower_tensors)
     estimate = total_bytes(facts, tensors)
     scale = weight_bytes(facts) / estimate if estimate else 1.0
-    share = sum(tensor_bytes(facts, tensor) / _parts(tensor, split) for tensor in tensors) * scale
+    share = sum(tensor_bytes(facts, tensor) * _padding(facts, tensor) / _parts(tensor, split) for tensor in tensors)
+    share *= scale
     extra = (
         sum(tensor_bytes(facts, tensor) / _parts(tensor, split) for tensor in facts.draft_tensors) if drafts else 0.0
     )
     return (share + extra) / split.pipeline
+
+
+def _padding(facts: ModelFacts, tensor: Tensor) -> float:
+    """How much larger a tensor is on the GPU: MXFP4 kernels want experts whose width is a multiple of 256.
+
+    Of gpt-oss-120b, 60.8 GiB on the disk, logs of vLLM say 64.4 to 66.0 GiB on the GPU
+    (https://github.com/vllm-project/vllm/issues/33155, https://github.com/vllm-project/vllm/issues/23278).
+    """
+    if facts.quantization is None or facts.quantization.scheme != "MXFP4" or not tensor.module.endswith("experts"):
+        return 1.0
+    hidden = facts.sizes.hidden
+    return -(-hidden // _MXFP4_ALIGNMENT) * _MXFP4_ALIGNMENT / hidden
 
 
 def _parts(tensor: Tensor, split: Split) -> int:
