@@ -18,10 +18,11 @@ def heads_of(config: Config) -> int:
 
 def kv_heads_of(config: Config) -> int:
     """Return the number of key-value heads; without the field every query head has its own."""
-    if config.flag("multi_query") and not config.get("num_kv_heads", "n_head_kv", "num_key_value_heads"):
+    if config.flag("multi_query") and not config.flag("new_decoder_architecture"):  # Falcon 7B says so beside a number
         return 1
     groups = config.integer("multi_query_group_num", default=0) if config.flag("multi_query_attention") else 0
-    return groups or config.positive("num_key_value_heads", "num_kv_heads", "n_head_kv", default=heads_of(config))
+    names = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "kv_n_heads")
+    return groups or config.positive(*names, default=heads_of(config))
 
 
 def hidden_of(config: Config) -> int:
@@ -86,7 +87,8 @@ def _grouped(config: Config, layer: Layer) -> Iterator[Tensor]:
 def _latent(config: Config, layer: Layer) -> Iterator[Tensor]:
     heads, hidden, name = heads_of(config), hidden_of(config), f"layers.{layer.index}.self_attn"
     plain, turned = config.positive("qk_nope_head_dim"), config.integer("qk_rope_head_dim", default=0)
-    rank, value = config.positive("kv_lora_rank"), config.positive("v_head_dim")
+    rank = config.positive("kv_lora_rank")
+    value = config.positive("v_head_dim", default=head_size_of(config))
     query, queries = config.integer("q_lora_rank", default=0), heads * (plain + turned)
     if query:
         yield Tensor(f"{name}.q_a_proj", hidden * query, spread="copied")
@@ -132,19 +134,24 @@ def _linear_widths(config: Config) -> tuple[int, int, int]:
 def _mamba(config: Config, layer: Layer) -> Iterator[Tensor]:
     hidden, name = hidden_of(config), f"layers.{layer.index}.mixer"
     inner, heads, groups, state = _mamba_widths(config)
-    yield Tensor(f"{name}.in_proj", hidden * (2 * inner + 2 * groups * state + heads))
+    if heads:
+        yield Tensor(f"{name}.in_proj", hidden * (2 * inner + 2 * groups * state + heads))
+    else:  # the first Mamba makes its time steps from the inner width
+        steps = config.positive("mamba_dt_rank", "time_step_rank", default=-(-hidden // 16))
+        yield Tensor(f"{name}.in_proj", hidden * 2 * inner)
+        yield Tensor(f"{name}.x_proj", inner * (2 * steps + 2 * state))
     yield Tensor(f"{name}.out_proj", inner * hidden)
 
 
 def _mamba_widths(config: Config) -> tuple[int, int, int, int]:
-    """Return the inner width, heads, groups and the size of a head's state."""
+    """Return the inner width, heads (0: the first Mamba, without), groups and the size of a head's state."""
     heads = config.integer("mamba_num_heads", "mamba_n_heads", default=0)
     size = config.integer("mamba_head_dim", "mamba_d_head", default=0)
     expand = config.integer("expand", "mamba_expand", default=2)
     inner = heads * size or expand * hidden_of(config)
     return (
         inner,
-        heads or inner,
+        heads,
         config.integer("n_groups", "mamba_n_groups", default=1),
         config.positive("ssm_state_size", "mamba_d_state", default=16),
     )

@@ -88,4 +88,5 @@ def language_part(data: Mapping[str, Any]) -> Config:
         inner = {**{name: inner[name] for name in _ALSO_OUTSIDE if inner.get(name) is not None}, **found}
         if data.get("architectures"):
             inner = {**inner, "architectures": data["architectures"]}
-    return Config(inner)
+    nested = [inner[name] for name in ("attn_config", "ffn_config") if isinstance(inner.get(name), Mapping)]  # DBRX
+    return Config({**{key: value for part in nested for key, value in part.items()}, **inner})

@@ -35,7 +35,8 @@ def intermediate_of(config: Config) -> int:
 def expert_width(config: Config) -> int:
     """Return the inner width of a routed expert."""
     names = ("moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size")
-    return config.positive(*names, default=config.positive("intermediate_size", default=4 * hidden_of(config)))
+    dense = config.positive("intermediate_size", "ffn_hidden_size", default=4 * hidden_of(config))  # DBRX the second
+    return config.positive(*names, default=dense)
 
 
 def shared_width(config: Config) -> int:
@@ -63,7 +64,7 @@ def feed_forward_tensors(config: Config, layer: Layer) -> Iterator[Tensor]:
     """Yield the weights of a layer's feed-forward."""
     if layer.feed_forward == "none":
         return
-    also_dense = config.flag("enable_moe_block")  # Gemma 4 has both in every layer
+    also_dense = config.flag("enable_moe_block") or config.flag("residual_moe")  # Gemma 4 and Grok 2 have both
     if layer.feed_forward == "dense" or also_dense:
         name = "feed_forward" if config.text("model_type").startswith("llama4") else "mlp"
         width = layer.intermediate or intermediate_of(config)

@@ -92,6 +92,8 @@ def _attentions(config: Config, count: int) -> list[Attention]:
     if linear := config.section("linear_attn_config"):
         full = set(linear.items("full_attn_layers"))
         return ["full" if index + 1 in full else "linear" for index in range(count)]
+    if marked := config.items("attn_layer_indices"):
+        return ["full" if index in marked else "mamba" for index in range(count)]
     return [_periodic(config, index) for index in range(count)]
 
 

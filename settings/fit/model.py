@@ -23,6 +23,7 @@ from settings.fit.tower import tower_of
 # Attention whose cache this arithmetic does not model: it would answer with a number that means nothing.
 _NOT_MODELLED: Mapping[str, str] = {
     "compress_ratios": "compresses its cache by a ratio of its own in each layer",
+    "zero_expert_num": "has two attentions in each layer",
     "is_encoder_decoder": "is an encoder-decoder",
 }
 # Models for which SGLang frees what has left the window (model_config.py of 0.5.23: is_hybrid_swa_model). For all
