@@ -136,12 +136,22 @@ Model = Annotated[str, typer.Argument(help="Model id on the hub, or a folder wit
 Name = Annotated[str | None, typer.Option(help="Id under which settings name a folder's model.", metavar="MODEL_ID")]
 Commit = Annotated[str, typer.Option(help="Commit or branch on the hub.")]
 Hub = Annotated[str, typer.Option(help="Address of the hub or a mirror of it.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="HF_TOKEN", help="Token for a model whose terms one must accept.", show_envvar=True)
+]
 Add = Annotated[bool, typer.Option("--add", help="Write the model into settings/data/models.jsonl.")]
 
 
-def facts(model: Model, name: Name = None, revision: Commit = "main", hub: Hub = HUB, add: Add = False) -> None:
+def facts(  # noqa: PLR0913, PLR0917 - the options of a verb
+    model: Model,
+    name: Name = None,
+    revision: Commit = "main",
+    hub: Hub = HUB,
+    token: Token = None,
+    add: Add = False,
+) -> None:
     """Read a model's size and shape, so that settings can be checked for whether it fits."""
-    known = read_folder(Path(model), name) if Path(model).is_dir() else read_hub(model, revision, hub=hub)
+    known = read_folder(Path(model), name) if Path(model).is_dir() else read_hub(model, revision, hub=hub, token=token)
     found = facts_of(known)
     stored = f", {found.quantization.method} {found.quantization.scheme}".rstrip() if found.quantization else ""
     typer.echo(

@@ -122,6 +122,7 @@ def _sizes(config: Config, layers: tuple[Layer, ...]) -> Sizes:
 def _tensors(config: Config, layers: tuple[Layer, ...]) -> Iterator[Tensor]:
     hidden, vocabulary = hidden_of(config), config.positive("vocab_size", "padded_vocab_size")
     yield Tensor("embed_tokens", vocabulary * hidden, linear=False)
+    yield Tensor("norm", hidden, linear=False, spread="copied")
     if not _is_tied(config):
         yield Tensor("lm_head", vocabulary * hidden)
     if wide := config.integer("hidden_size_per_layer_input", default=0):

@@ -24,10 +24,9 @@ _STEP = 1024
 
 def cheapest_remedy(facts: ModelFacts, instance: GpuInstance, arguments: EngineArguments, fit: Fit) -> str:
     """Return what to change: the first way on the same hosts, and the cheapest type that holds the model as it is."""
-    ways = [
-        *_first(_on_these_hosts(facts, instance, arguments, fit)),
-        *_first(_on_other_types(facts, instance, arguments)),
-    ]
+    here = [*_first(_on_these_hosts(facts, instance, arguments, fit))]
+    is_a_mere_fraction = fit.verdict == "reserve" and here
+    ways = here if is_a_mere_fraction else [*here, *_first(_on_other_types(facts, instance, arguments))]
     return ", or ".join(ways) if ways else "no single host of EC2 holds it; use a smaller model"
 
 

@@ -273,7 +273,7 @@ def test_keys_and_values_are_copied_beyond_their_heads() -> None:
     facts = model_facts("mini", {**MINI, "num_key_value_heads": 2})
     halves, eighths = gpu_bytes(facts, Split(tensor=2)), gpu_bytes(facts, Split(tensor=8))
     copied = 4 * 2 * 512 * 2 * 64 * 2  # key and value matrices of four layers
-    norms = 4 * 2 * 512 * 2
+    norms = (4 * 2 + 1) * 512 * 2
     assert eighths - norms - copied / 2 == pytest.approx((halves - norms - copied / 2) / 4)
 
 
