@@ -95,6 +95,8 @@ def _tokens(facts: ModelFacts, engine: Engine, cache: float) -> tuple[int, int |
     """Return the tokens that a cache holds, and the requests whose states it has room for (None: no states)."""
     per_token = pool_token_bytes(facts, engine.split, engine.kv_cache_dtype)
     state = request_bytes(facts, engine.split)
+    if not state and not per_token:  # nothing grows with a request
+        return facts.sizes.context, None
     if not state:
         return int(cache * GIB // per_token), None
     share = _STATE_RATIO / (1 + _STATE_RATIO)

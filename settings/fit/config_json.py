@@ -19,6 +19,7 @@ _ALSO_OUTSIDE = (
     "dtype",
 )
 _LARGEST = 10**15
+_MOST_LAYERS = 4096
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ class Config:
         value = self.integer(*names, default=default)
         if value < 1:
             raise UnreadableModelError(f"{names[0]} of config.json is {value}, below 1")
+        return value
+
+    def layers(self, *names: str, default: int | None = None) -> int:
+        """Return a number of layers, which no model has thousands of."""
+        value = self.integer(*names, default=default)
+        if value > _MOST_LAYERS:
+            raise UnreadableModelError(f"{names[0]} of config.json is {value}, more than {_MOST_LAYERS}")
         return value
 
     def text(self, *names: str) -> str:

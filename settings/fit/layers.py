@@ -53,7 +53,7 @@ def layers_of(config: Config) -> tuple[Layer, ...]:
         return tuple(_block(config, index, block) for index, block in enumerate(blocks))
     if (letters := config.get("hybrid_override_pattern")) or config.items("layers_block_type"):
         return _by_letters(config, letters)
-    count = config.positive("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    count = config.layers("num_hidden_layers", "n_layer", "num_layers", "n_layers")
     attention = _attentions(config, count)
     return tuple(Layer(index, attention[index], _feed_forward(config, index)) for index in range(count))
 

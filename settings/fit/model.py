@@ -54,17 +54,27 @@ def model_facts(
     Raises:
         UnreadableModelError: a field is missing or odd, or the model is of a kind that the arithmetic does not know.
     """
+    try:
+        return _facts(model_id, data, checkpoint_bytes, source)
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise UnreadableModelError(f"fields of config.json do not go together ({error})") from None
+
+
+def _facts(model_id: str, data: Mapping[str, Any], checkpoint_bytes: int | None, source: str) -> ModelFacts:
     config = _modelled(language_part(data))
     layers, quantization = layers_of(config), quantization_of(config)
     towers, seen = tower_of(data, hidden_of(config))
     if checkpoint_bytes is not None and _stored_type(config) == "float32":
         checkpoint_bytes //= 2
+    caches = caches_of(config, layers)
+    if not caches:
+        raise UnreadableModelError(f"{config.architecture or model_id} keeps nothing of a request")
     return ModelFacts(
         model_id=model_id,
         architecture=config.architecture,
         sizes=_sizes(config, layers),
         tensors=quantized(_tensors(config, layers), quantization),
-        caches=caches_of(config, layers),
+        caches=caches,
         dtype=_dtype(config),
         quantization=quantization,
         draft_tensors=quantized(_drafts(config, layers), quantization),
@@ -148,7 +158,7 @@ def _per_layer_inputs(config: Config, wide: int, layers: int) -> Iterator[Tensor
 
 def _drafts(config: Config, layers: tuple[Layer, ...]) -> Iterator[Tensor]:
     """Layers that predict more tokens (MTP): in the files, loaded for speculative decoding only."""
-    count = config.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0)
+    count = config.layers("num_nextn_predict_layers", "mtp_num_hidden_layers", default=0)
     hidden = hidden_of(config)
     sparse = bool(experts_of(config)) and layers[-1].feed_forward != "dense"
     for number in range(count):

@@ -314,3 +314,20 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UnreadableModelError) as error:
         model_facts("odd", {**MINI, **change})
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"num_hidden_layers": 10**9},
+        {"num_hidden_layers": 0},
+        {"layer_types": ["full_attention"]},
+        {"quantization_config": {"quant_method": "awq", "group_size": "x"}},
+        {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128]}},
+        {"hidden_size": float("nan")},
+        {"vocab_size": -1},
+    ],
+)
+def test_fields_that_make_no_sense_give_no_facts(odd: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableModelError):
+        model_facts("mini", {**MINI, **odd})
