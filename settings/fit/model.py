@@ -56,6 +56,8 @@ def model_facts(
     """
     try:
         return _facts(model_id, data, checkpoint_bytes, source)
+    except UnreadableModelError:
+        raise
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise UnreadableModelError(f"fields of config.json do not go together ({error})") from None
 

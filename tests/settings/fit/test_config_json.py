@@ -331,3 +331,8 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], said: str) -> None:
 def test_fields_that_make_no_sense_give_no_facts(odd: dict[str, Any]) -> None:
     with pytest.raises(UnreadableModelError):
         model_facts("mini", {**MINI, **odd})
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(UnreadableModelError, match=r"^vocab_size of config\.json is -1, not a whole number$"):
+        model_facts("mini", {**MINI, "vocab_size": -1})
