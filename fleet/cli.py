@@ -40,6 +40,7 @@ class Verb:
 VERBS: Mapping[str, Verb] = MappingProxyType(
     {
         "settings": Verb("fleet.settings_commands:app", "Check settings files; print their JSON Schema."),
+        "facts": Verb("fleet.model_facts:facts", "Read a model's size and shape, for the check whether it fits."),
         "init": Verb("fleet.init_command:command", "Prepare an AWS account: state bucket and API key."),
         "bake": Verb("fleet.bake_command:command", "Bake the machine images of router and workers, and record them."),
         "images": Verb("fleet.images_command:app", "List baked images, what they cost and who uses them; prune them."),

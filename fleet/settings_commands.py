@@ -51,6 +51,8 @@ def check(file: File, assignments: Assignments = None, as_json: AsJson = False) 
     console = Console(highlight=False, markup=False)
     console.print(f"{file}: {summary.name} in {summary.region}, router {summary.router}", soft_wrap=True)
     console.print(_table(summary))
+    for pool in summary.pools:
+        console.print(f"{pool.name}: {pool.fit}", soft_wrap=True)
     console.print(
         f"Workers, on-demand: {_dollars(summary.usd_per_hour_min)} to {_dollars(summary.usd_per_hour_max)} per hour "
         f"(prices of {summary.price_date} in {summary.price_region})",

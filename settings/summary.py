@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settings.catalogue import catalogue
+from settings.fit.pool import pool_note
 
 if TYPE_CHECKING:
     from settings.model import Settings
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PoolSummary:
-    """One pool. Costs are on-demand USD per hour at min_size and max_size; None where no price is known."""
+    """One pool.
+
+    Costs are on-demand USD per hour at min_size and max_size, None where no price is known; `fit` is what a worker
+    holds, in words.
+    """
 
     name: str
     instance_type: str
@@ -24,6 +29,7 @@ class PoolSummary:
     max_size: int
     usd_per_hour_min: float | None
     usd_per_hour_max: float | None
+    fit: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def _pool(pool: WorkerPool) -> PoolSummary:
         max_size=pool.max_size,
         usd_per_hour_min=None if price is None else round(price * pool.min_size, 4),
         usd_per_hour_max=None if price is None else round(price * pool.max_size, 4),
+        fit=pool_note(pool),
     )
 
 

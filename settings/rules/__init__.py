@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from settings.errors import Fault
 from settings.model import Settings
-from settings.rules import bake, deployment, engine, network, scaling, workers
+from settings.rules import bake, deployment, engine, fit, network, scaling, workers
 
 Rule = Callable[[Settings], Iterator[Fault]]
 
@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     engine.builds,
     engine.gpus,
     engine.ports,
+    fit.models,
 )
 
 

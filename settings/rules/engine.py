@@ -35,11 +35,18 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 def ranges(settings: Settings) -> Iterator[Fault]:
     """Sizes are at least one, and a fraction of the GPU's memory is a fraction."""
     for index, pool in enumerate(settings.workers):
-        for name, (low, high) in _RANGES.items():
-            value = pool.engine.get(name)
-            if isinstance(value, int | float) and not low <= value <= high:
-                remedy = f"use {low:g} or more" if high == math.inf else f"use {low:g} to {high:g}"
-                yield Fault(f"workers[{index}].engine.{name}", value, "is out of range", remedy)
+        for name in out_of_range(pool.engine):
+            low, high = _RANGES[name]
+            remedy = f"use {low:g} or more" if high == math.inf else f"use {low:g} to {high:g}"
+            yield Fault(f"workers[{index}].engine.{name}", pool.engine.get(name), "is out of range", remedy)
+
+
+def out_of_range(engine: EngineArguments) -> Iterator[str]:
+    """Yield the arguments whose value SGLang would refuse."""
+    for name, (low, high) in _RANGES.items():
+        value = engine.get(name)
+        if isinstance(value, int | float) and not low <= value <= high:
+            yield name
 
 
 def gpus_used(engine: EngineArguments) -> int:

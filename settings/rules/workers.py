@@ -79,12 +79,13 @@ def _stands_in(main_type: str, other_type: str, index: int, path: str) -> Iterat
     except FaultyValueError as error:
         yield from (Fault(path, fault.value, fault.rule, fault.remedy) for fault in error.faults)
         return
-    reason = _difference(main, other) if main else None
+    reason = difference(main, other) if main else None
     if reason:
         yield Fault(path, other_type, reason, "leave it out or use another type that can hold the model", involved)
 
 
-def _difference(main: GpuInstance, other: GpuInstance) -> str | None:
+def difference(main: GpuInstance, other: GpuInstance) -> str | None:
+    """Return why a type cannot stand in for another one, or None when it can."""
     if other == main:
         return "is the pool's own instance_type"
     if other.architecture != main.architecture:

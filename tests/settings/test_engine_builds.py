@@ -73,7 +73,8 @@ def test_the_nearest_type_holds_as_much_for_the_least_money(instance_type: str, 
     ],
 )
 def test_who_brings_an_engine_may_use_any_gpu(pool: dict[str, object]) -> None:
-    settings = settings_from({"workers": [{"instance_type": "g4dn.xlarge", **pool}]})
+    small = {"instance_type": "g4dn.xlarge", "model_id": "Qwen/Qwen2.5-7B-Instruct-AWQ"}
+    settings = settings_from({"workers": [{**small, **pool}]})
     assert settings.workers[0].instance_type == "g4dn.xlarge"
 
 

@@ -42,9 +42,9 @@ def _leaves(settings: Settings) -> dict[str, object]:
 
 
 def test_the_command_of_the_readme_changes_exactly_its_values() -> None:
-    words = ["model_id=Qwen/Qwen2.5-32B-Instruct", "instance_type=g5.12xlarge", "tensor_parallel_size=4"]
+    words = ["model_id=Qwen/QwQ-32B-AWQ", "instance_type=g5.12xlarge", "tensor_parallel_size=4"]
     assert _changed(parse_assignments(words)) == {
-        "workers[0].model_id": "Qwen/Qwen2.5-32B-Instruct",
+        "workers[0].model_id": "Qwen/QwQ-32B-AWQ",
         "workers[0].instance_type": "g5.12xlarge",
         "workers[0].engine.tp_size": 4,
     }
