@@ -39,15 +39,19 @@ class Compared:
 
 
 def compare(boot: Boot, logged: Iterable[PhaseLogged]) -> tuple[Compared, ...]:
-    """Put what was logged beside a prediction; a phase that nobody logged has no measurement.
+    """Put what was logged, in the order of time, beside a prediction; a phase that nobody logged has no measurement.
 
-    A host that was started again logs its phases again: its last ones count.
+    Of each host the last boot counts, and of it each phase once: an engine that systemd starts again logs its phases
+    anew, at a later uptime; a host that was stopped and started begins again at a lower one.
     """
-    seconds: dict[str, dict[str, float]] = {name: {} for name in LOGGED}
+    hosts: dict[str, dict[str, float]] = {}
+    latest: dict[str, float] = {}
     for line in logged:
-        if line.phase in seconds:
-            seconds[line.phase][line.instance_id] = line.host_uptime_seconds
-    return tuple(_compared(boot, name, list(seconds[name].values())) for name in LOGGED)
+        if line.host_uptime_seconds < latest.get(line.instance_id, 0.0):
+            hosts[line.instance_id] = {}
+        latest[line.instance_id] = line.host_uptime_seconds
+        hosts.setdefault(line.instance_id, {}).setdefault(line.phase, line.host_uptime_seconds)
+    return tuple(_compared(boot, name, [host[name] for host in hosts.values() if name in host]) for name in LOGGED)
 
 
 def _compared(boot: Boot, name: str, seconds: list[float]) -> Compared:

@@ -115,6 +115,11 @@ def current_path(pool: WorkerPool) -> LoadPath:
     return LoadPath.BAKED_INITIALIZED if pool.model_volume.enabled else LoadPath.BAKED_COLD
 
 
+def logged_path(pool: WorkerPool) -> LoadPath:
+    """Return the path of what a pool's agents log last: a host of a warm pool is started a second time."""
+    return LoadPath.WARM_POOL if pool.warm_pool.enabled else current_path(pool)
+
+
 def boots(pool: WorkerPool, model: ModelSize) -> tuple[Boot, ...]:
     """Return the prediction for every path that is possible, fastest first."""
     return tuple(

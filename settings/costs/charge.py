@@ -79,7 +79,7 @@ class _Counter:
         units = self.usage.capacity_units * estate.balancers
         yield self._line(STACK_ROUTER, "load balancer, capacity", "elb/network-capacity", units)
         yield from self._monitoring(STACK_ROUTER, hosts)
-        if "router" not in estate.own_images:
+        if STACK_ROUTER not in estate.own_images:
             yield self._snapshot(STACK_ROUTER, estate.router_volume)
 
     def pools(self) -> Iterator[CostLine]:
@@ -96,7 +96,7 @@ class _Counter:
         for volume in pool.volumes:
             yield from self._volume(stack, volume, pool.workers + pool.waiting)
             yield self._initialization(stack, volume, pool)
-            if pool.name not in self.estate.own_images:
+            if stack not in self.estate.own_images:
                 yield self._snapshot(stack, volume)
         yield from self._monitoring(stack, pool.running)
         metrics = POOL_METRICS + HOST_METRICS

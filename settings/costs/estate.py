@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from settings.bake import model_volume_gib
 from settings.costs.amount import Amount
 from settings.costs.schedule import expected_minimum
+from settings.naming import STACK_ROUTER, workers_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from settings.model import Settings
     from settings.router import VolumeSettings
@@ -121,7 +122,7 @@ class Estate:
     fast_alarm_metrics: int
     dashboards: int
     own_images: frozenset[str] = frozenset()
-    """Pools (and `router`) whose image is the user's, so that its snapshots are not the deployment's."""
+    """Stacks whose image is the user's, so that its snapshots are not the deployment's."""
 
 
 def estate_of(
@@ -129,16 +130,12 @@ def estate_of(
 ) -> Estate:
     """Count what a deployment has.
 
-    Args:
-        settings: of the deployment.
-        model_bytes: size of the model's files by pool; a pool that is missing has a model volume of unknown size,
-            unless the settings give one.
-        expected: mean workers in service by pool, as a simulation gives them (GPU hours by hours); without, the
-            scheduled minimum over a week, or the size at the first apply.
+    `model_bytes`: size of the model's files by pool; without one a model volume has an unknown size, unless the
+    settings give it. `expected`: mean workers by pool, as a simulation gives them (GPU hours by hours); without one
+    the scheduled minimum over a year, or the size at the first apply.
     """
-    network, zones = settings.network, len(settings.availability_zones)
-    gateways = {"single": 1, "per_az": zones, "none": 0}[network.nat]
-    own = [pool.name for pool in settings.workers if pool.image.is_own]
+    zones, logs = len(settings.availability_zones), "logs" in settings.network.interface_endpoints
+    gateways = {"single": 1, "per_az": zones, "none": 0}[settings.network.nat]
     return Estate(
         region=settings.region,
         router_type=settings.router.instance_type,
@@ -147,16 +144,22 @@ def estate_of(
         pools=tuple(_pool(pool, model_bytes or {}, expected or {}) for pool in settings.workers),
         nat_gateways=gateways,
         public_addresses=gateways,
-        endpoints=len(network.interface_endpoints) * zones,
-        logs_endpoint="logs" in network.interface_endpoints,
+        endpoints=len(settings.network.interface_endpoints) * zones,
+        logs_endpoint=logs,
         balancers=int(settings.router.count > 1),
-        flow_logs=network.flow_logs,
+        flow_logs=settings.network.flow_logs,
         retention_days=settings.logs.retention_days,
         alarm_metrics=_alarm_metrics(settings),
         fast_alarm_metrics=sum(_fast_alarm_metrics(pool) for pool in settings.workers),
         dashboards=1,
-        own_images=frozenset([*own, *(["router"] if settings.router.image.is_own else [])]),
+        own_images=frozenset(_own_images(settings)),
     )
+
+
+def _own_images(settings: Settings) -> Iterator[str]:
+    if settings.router.image.is_own:
+        yield STACK_ROUTER
+    yield from (workers_stack(pool.name) for pool in settings.workers if pool.image.is_own)
 
 
 def _root(volume: VolumeSettings) -> Volume:

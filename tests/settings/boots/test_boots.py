@@ -11,7 +11,7 @@ from settings.boots.advice import advise
 from settings.boots.measured import PhaseLogged, compare
 from settings.boots.paths import LoadPath, ModelSize
 from settings.boots.phases import LOGGED, PHASES
-from settings.boots.predict import boots, predict
+from settings.boots.predict import boots, logged_path, predict
 from settings.boots.published import TOLERANCE, Kind, Published, published
 from settings.boots.rates import ebs_rate, mib_to_mb, s3_rate, seconds_for
 from settings.boots.report import sections
@@ -57,6 +57,11 @@ def test_twenty_gigabytes_from_ebs(instance_type: str, baseline: float, peak: fl
     instance = catalogue().instances[instance_type]
     assert seconds_for(TWENTY_GB, instance.ebs_mb_s) == pytest.approx(baseline, abs=0.6)
     assert seconds_for(TWENTY_GB, ebs_rate(instance, TWENTY_GB)) == pytest.approx(peak, abs=0.6)
+
+
+def test_twenty_gigabytes_read_ahead() -> None:
+    assert seconds_for(TWENTY_GB, mib_to_mb(300)) == pytest.approx(64, abs=0.5)
+    assert seconds_for(TWENTY_GB, mib_to_mb(100)) == pytest.approx(191, abs=0.5)
 
 
 def test_a_reading_longer_than_the_burst_goes_at_the_baseline() -> None:
@@ -164,16 +169,31 @@ def test_measured_beside_predicted() -> None:
     boot = predict(POOL, DEFAULT, LoadPath.BAKED_INITIALIZED)
     logged = [
         PhaseLogged("i-1", "key_fetched", 10.0),
-        PhaseLogged("i-1", "engine_listening", 50.0),  # before it was started again
         PhaseLogged("i-1", "engine_listening", 100.0),
         PhaseLogged("i-2", "engine_listening", 300.0),
-        PhaseLogged("i-2", "unknown", 1.0),
+        PhaseLogged("i-1", "engine_listening", 5000.0),  # its engine was started again: no boot
+        PhaseLogged("i-2", "unknown", 301.0),
     ]
     rows = {row.phase: row for row in compare(boot, logged)}
+    assert tuple(rows) == LOGGED
     assert rows["engine_listening"].measured == 200.0
     assert rows["engine_listening"].boots == 2
     assert rows["engine_listening"].error == pytest.approx(boot.host_uptime("engine_listening") / 200 - 1)
     assert (rows["first_generation"].measured, rows["first_generation"].error) == (None, None)
+
+
+def test_a_host_that_was_stopped_counts_with_its_last_boot() -> None:
+    pool = WorkerPool(warm_pool=WarmPoolSettings(enabled=True))
+    assert logged_path(pool) is LoadPath.WARM_POOL
+    assert logged_path(POOL) is LoadPath.BAKED_INITIALIZED
+    logged = [
+        PhaseLogged("i-1", "key_fetched", 12.0),
+        PhaseLogged("i-1", "engine_listening", 170.0),
+        PhaseLogged("i-1", "key_fetched", 9.0),
+        PhaseLogged("i-1", "engine_listening", 80.0),
+    ]
+    rows = {row.phase: row for row in compare(predict(pool, DEFAULT, logged_path(pool)), logged)}
+    assert (rows["key_fetched"].measured, rows["engine_listening"].measured) == (9.0, 80.0)
 
 
 @pytest.mark.parametrize("name", ["predicted", "published", "constants"])

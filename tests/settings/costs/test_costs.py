@@ -19,7 +19,7 @@ from settings.costs.tokens import Load, token_cost
 from settings.load import load_settings
 from settings.model import Settings
 from settings.network import NetworkSettings
-from settings.router import RouterSettings
+from settings.router import ImageSettings, RouterSettings
 from settings.scaling import ScalingSettings, ScheduleSettings
 from settings.workers import ModelVolumeSettings, SpotSettings, WarmPoolSettings, WorkerPool
 from user_data.cloudwatch_agent import agent_configuration
@@ -172,6 +172,14 @@ def test_network_and_balancer() -> None:
     assert _usd(several, "load balancer") == 0.0225
     assert _usd(several, "load balancer, capacity", "most") == 0.006
     assert _usd(several, "hosts, c7i.large") == pytest.approx(2 * 0.08925)
+
+
+def test_snapshots_of_an_own_image_are_not_the_deployments() -> None:
+    own = ImageSettings(ami="ami-00000000000000000")
+    pools = (WorkerPool(name="router", image=own), WorkerPool(name="other"))
+    bill = bill_of(estate_of(Settings(workers=pools), {"router": 19_300_000_000, "other": 19_300_000_000}))
+    stacks = {line.stack for line in bill.lines if line.name.startswith("image, snapshot")}
+    assert stacks == {"router", "workers-other"}
 
 
 def test_a_change_is_told_line_by_line() -> None:
