@@ -68,7 +68,8 @@ class _Counter:
         yield self._line(STACK_LOGS, "alarms, by metric", "cloudwatch/alarm", estate.alarm_metrics)
         fast = estate.fast_alarm_metrics
         yield self._line(STACK_LOGS, "high-resolution alarms", "cloudwatch/alarm-high-resolution", fast)
-        yield self._line(STACK_LOGS, "metrics of the deployment", "cloudwatch/metric", DEPLOYMENT_METRICS)
+        metrics = DEPLOYMENT_METRICS if estate.routers else 0
+        yield self._line(STACK_LOGS, "metrics of the deployment", "cloudwatch/metric", metrics)
 
     def router(self) -> Iterator[CostLine]:
         """Router hosts with their volumes, and the load balancer in front of several."""
