@@ -50,6 +50,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "destroy": Verb("fleet.destroy_command:command", "Take a deployment down and look for what is left."),
         "bench": Verb("fleet.bench_command:bench", "Put load on an OpenAI-compatible endpoint and measure it."),
         "simulate": Verb("fleet.simulate_command:simulate", "Replay a recorded load against scaling policies."),
+        "prices": Verb("fleet.prices_command:command", "Show the prices that costs are made of; read them from AWS."),
         "rehearse": Verb("fleet.rehearse_command:rehearse", "Deploy, use and destroy it all on an emulated AWS."),
     }
 )

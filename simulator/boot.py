@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rehearsal.engine.config import EmulatorConfig
+from settings.boots import constants as known
 from settings.catalogue import catalogue
 from settings.workers import WorkerPool
 
-COLD_START_SECONDS = 25.8
-"""RunInstances to a host that answers: API 4.8 s, pending to running 17.8 s, boot 3.2 s; measured for m7i.large with
-Amazon Linux 2023 (brevdev/ec2-coldboot-research, docs/cold-baseline-results.md). That a GPU host takes as long is an
-assumption."""
-STOPPED_START_SECONDS = 21.2
-"""StartInstances of a stopped one, same source (start-stopped-results.md)."""
+COLD_START_SECONDS = (known.API_SECONDS.value + known.PENDING_SECONDS.value) + known.GUEST_SECONDS.value
+"""RunInstances to a host that answers. That a GPU host takes as long is an assumption."""
+STOPPED_START_SECONDS = known.STOPPED_SECONDS.value
+"""StartInstances of a stopped one."""
 ENGINE_SECONDS = 20.0
 """What an engine needs besides reading its weights: 18 to 21 s, whatever reads them (run-ai/runai-model-streamer,
-docs/src/benchmarks.md: time to ready less time to load)."""
-ROUTABLE_SECONDS = 2.3
-"""From ready to routable: ADR 6, measured with smg 1.13.0."""
+docs/src/benchmarks.md: time to ready less time to load). The published tables of docs/scaling-results.md were made with
+it; `settings.boots` knows more phases and takes longer."""
+ROUTABLE_SECONDS = known.ROUTABLE_SECONDS.value
+"""From ready to routable."""
 MIB_PER_MB = 1e6 / 2**20
 MIB_PER_GIB = 1024
 

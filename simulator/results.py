@@ -82,6 +82,10 @@ class Result:
     workers_most: int
     warm_hours: float
     """Hours that hosts were stopped in the warm pool."""
+    prompt_tokens: int
+    """Of the requests admitted; with the next, what `settings.costs.tokens` divides a bill by."""
+    output_tokens: int
+    """Of the requests completed."""
 
     def as_json(self) -> dict[str, Any]:
         """The row with times and shares rounded, so that no platform's last bit shows."""
@@ -126,6 +130,8 @@ def result(run: Run, workload: Workload, labels: Labels, gpu_hours: float | None
         workers_least=min(workers for _, workers in run.changes),
         workers_most=max(workers for _, workers in run.changes),
         warm_hours=hours.stopped / HOUR,
+        prompt_tokens=served.prompt_tokens,
+        output_tokens=served.output_tokens,
     )
 
 

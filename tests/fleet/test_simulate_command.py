@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.cli import main
+from fleet.simulated_load import read_load
 from tests.settings.cases import ENVIRONMENTS
 
 EXAMPLE = str(ENVIRONMENTS / "example.toml")
@@ -63,7 +64,7 @@ def test_a_trace_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 @pytest.mark.slow
 def test_policies_side_by_side_as_json(
-    trace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [
         "--trace",
@@ -88,6 +89,12 @@ def test_policies_side_by_side_as_json(
         assert row["requests"] == 600 * RATE_PER_SECOND
         assert row["slo_attainment"] > 0.5
         assert row["usd"] == pytest.approx(row["gpu_hours"] * 1.861, rel=1e-3)
+    file = tmp_path / "load.json"
+    file.write_text(first)
+    ours = answer["policies"][0]
+    load = read_load(file, "default")
+    assert (load.gpu_hours, load.output_tokens) == (ours["gpu_hours"], ours["output_tokens"])
+    assert load.workers == pytest.approx(ours["gpu_hours"] / (answer["seconds"] / 3600))
 
 
 @pytest.mark.slow
