@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 EMPTY: tuple[Json, ...] = (None, "", [], {}, False, 0)
+# Attributes that the provider counts or copies from others.
+DERIVED = frozenset({"default_version", "latest_version", "tags_all"})
 NOTHING: Mapping[str, Json] = MappingProxyType({})
 
 
@@ -42,8 +44,11 @@ class Change:
         if self.action not in {Action.CHANGE, Action.REPLACE}:
             return ()
         names = self.before.keys() | self.after.keys()
-        differ = {name for name in names - self.unknown if _differ(self.before.get(name), self.after.get(name))}
-        return tuple(sorted(differ | (self.unknown if self.action is Action.CHANGE else frozenset())))
+        known = names - self.unknown - DERIVED
+        other = {name for name in known if differ(self.before.get(name), self.after.get(name))}
+        # Of a replaced resource nearly everything is unknown; and what was empty and is unknown is the provider's.
+        had = {name for name in self.unknown - DERIVED if self.before.get(name) not in EMPTY}
+        return tuple(sorted(other | (had if self.action is Action.CHANGE else set())))
 
     def was(self, name: str) -> str:
         """An attribute before, as text; empty where there is none."""
@@ -105,6 +110,11 @@ class StackPlan:
         return sum(change.action is action for change in self.changes)
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing of the stack is there yet."""
+        return self.unchanged == 0 and bool(self.changes) and self.count(Action.CREATE) == len(self.changes)
+
+    @property
     def changes_something(self) -> bool:
         """Whether an apply would do anything; a changed output alone is something, as Terraform counts it."""
         return bool(self.changes or self.outputs)
@@ -120,9 +130,22 @@ class Planned:
     unknown: frozenset[str] = frozenset()
 
 
-def _differ(before: Json, after: Json) -> bool:
+def differ(before: Json, after: Json) -> bool:
     """Whether two values say different things; a provider writes one nothing for another."""
-    return before != after and not (before in EMPTY and after in EMPTY)
+    return before != after and without_empty(before) != without_empty(after)
+
+
+def without_empty(value: Json) -> Json:
+    """A value without the members that say nothing, at any depth; None where that leaves nothing."""
+    if isinstance(value, dict):
+        bare: dict[str, Json] = {
+            name: item for name, inside in value.items() if (item := without_empty(inside)) is not None
+        }
+        return bare or None
+    if isinstance(value, list):
+        items = [without_empty(item) for item in value]
+        return items if any(item is not None for item in items) else None
+    return None if value in EMPTY else value
 
 
 def as_text(value: Json) -> str:

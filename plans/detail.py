@@ -25,7 +25,7 @@ MAIN_KINDS = frozenset(
 )
 LONGEST = 60
 # Attributes that say nothing to a reader: encodings, and what the provider derives from others.
-OPAQUE = frozenset({"user_data", "user_data_base64", "tags_all", "latest_version", "default_version", "policy"})
+OPAQUE = frozenset({"user_data", "user_data_base64", "policy"})
 
 
 @dataclass(frozen=True)

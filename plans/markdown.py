@@ -65,7 +65,7 @@ def _stacks(summary: Summary) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|"
     for plan in summary.plans:
         counts = " | ".join(str(plan.count(action) or "") for action in COUNTED)
-        new = " (new)" if plan.on_placeholders else ""
+        new = " (new)" if plan.is_new else ""
         yield f"| `{plan.stack}`{new} | {counts} | {plan.unchanged} |"
 
 

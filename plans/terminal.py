@@ -48,7 +48,7 @@ def _stacks(summary: Summary) -> RichTable:
         table.add_column(str(action), justify="right")
     table.add_column("unchanged", justify="right")
     for plan in summary.plans:
-        name = f"{plan.stack} (new)" if plan.on_placeholders else plan.stack
+        name = f"{plan.stack} (new)" if plan.is_new else plan.stack
         table.add_row(Text(name), *(str(plan.count(action) or "") for action in COUNTED), str(plan.unchanged))
     return table
 

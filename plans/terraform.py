@@ -18,6 +18,7 @@ TIMEOUT_SECONDS = 900.0
 PLUGIN_CACHE = REPOSITORY / ".cache" / "terraform-plugins"
 # Of the operator's own: they would add arguments, or move what belongs into the scratch folder.
 REMOVED = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_WORKSPACE", "TF_LOG")
+VALUES = re.compile(r"^[ │]*[├│][ ─].* (is|will be known) .*$\n?", re.MULTILINE)  # of the names in a failed condition
 BOX = re.compile(r"^[\s│╷╵]+", re.MULTILINE)
 ONE_ERROR = re.compile(r"^Error: (.*?)(?=^Error: |\Z)", re.MULTILINE | re.DOTALL)
 # Parts of a message that only help the author of the configuration: the place in the file, and its lines.
@@ -101,7 +102,7 @@ class Terraform:
 
 def first_error(text: str) -> str:
     """The first error of Terraform's output as one line, without the place in the synthesized file."""
-    bare = BOX.sub("", text)
+    bare = BOX.sub("", VALUES.sub("", text))
     errors = ONE_ERROR.findall(bare)
     message = errors[0] if errors else bare
     sentence = " ".join(PLACE.sub("", message).split())

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from plans.change import EMPTY, NOTHING, Action, Change, Json, OutputChange, Planned, StackPlan
+from plans.change import EMPTY, NOTHING, Action, Change, Json, OutputChange, Planned, StackPlan, differ
 from user_data.node_config import TAG_DEPLOYMENT, TAG_STACK
 
 FORMAT: Final = "1"
@@ -240,4 +240,4 @@ def _is_drift(item: _Resource) -> bool:
     if not isinstance(before, dict) or not isinstance(after, dict):
         return True
     names = before.keys() | after.keys()
-    return any(before.get(name) not in EMPTY and before.get(name) != after.get(name) for name in names)
+    return any(before.get(name) not in EMPTY and differ(before.get(name), after.get(name)) for name in names)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
-from plans.change import Action, Change, StackPlan
+from plans.change import Action, Change, OutputChange, StackPlan
 from plans.consequence import Consequence, Speaker, listed, several
 
 # Types whose end loses data, an address or service. All others (alarms, rules, associations, policies, dashboards) are
@@ -79,10 +79,14 @@ def _forgotten(plan: StackPlan, speaker: Speaker) -> Iterator[Consequence]:
 
 def _outputs(plan: StackPlan, speaker: Speaker) -> Iterator[Consequence]:
     """An upper stack is planned with today's outputs of this one."""
-    moved = [output for output in plan.outputs if output.name.startswith(CROSS_STACK) and output.before is not None]
+    moved = [output for output in plan.outputs if output.name.startswith(CROSS_STACK) and _has_both(output)]
     if moved:
         them = "an id" if len(moved) == 1 else f"{len(moved)} ids"
         yield speaker.note(f"changes {them} that other stacks read: plan those again after this one is applied")
+
+
+def _has_both(output: OutputChange) -> bool:
+    return output.before is not None and (output.unknown or output.after is not None)
 
 
 def _drift(plan: StackPlan, speaker: Speaker) -> Iterator[Consequence]:
