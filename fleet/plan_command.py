@@ -18,8 +18,10 @@ from rich.console import Console
 from fleet.aws_errors import BAD_INPUT, explained_look
 from fleet.options import DEFAULT_OUTPUT, EnvironmentOption, OutputOption, SetOption, choose
 from plans.as_json import as_json
-from plans.live import Order, plan_all
+from plans.checkov import find_checkov, scan
+from plans.live import Order, Planned, plan_all
 from plans.markdown import markdown
+from plans.policy import findings, policy_section
 from plans.saved import read_files
 from plans.scratch import copy_stacks
 from plans.states import read_states
@@ -103,7 +105,8 @@ def _check_options(
 
 def _of_files(files: Sequence[Path], wish: _Wish) -> Summary:
     plans = read_files(files, lambda: _terraform(os.environ))
-    return summarize(plans, allowed=wish.allowed, notes=("from saved plan files; no account was asked",))
+    notes = ("from saved plan files; no account was asked",)
+    return summarize(plans, allowed=wish.allowed, sections=(policy_section(findings(plans)),), notes=notes)
 
 
 def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
@@ -120,7 +123,16 @@ def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
         planned = plan_all(terraform, copies, states, wish.order, say)
     if wish.kept:
         _keep(wish.kept, planned.documents)
-    return summarize(planned.plans, allowed=wish.allowed, sections=_sections(), notes=planned.notes)
+    sections = (_policy(settings, planned),)
+    return summarize(planned.plans, allowed=wish.allowed, sections=sections, notes=planned.notes)
+
+
+def _policy(settings: Settings, planned: Planned) -> Section:
+    found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
+    checkov = find_checkov(os.environ)
+    if checkov is None:
+        return policy_section(found, notes=("checkov is not installed (`make setup-all`): only the own rules count",))
+    return policy_section(found, *scan(checkov, planned.documents, os.environ))
 
 
 def _keep(folder: Path, documents: Sequence[tuple[str, bytes]]) -> None:
@@ -130,10 +142,6 @@ def _keep(folder: Path, documents: Sequence[tuple[str, bytes]]) -> None:
         file = folder / f"{stack}.json"
         file.touch(mode=0o600)
         file.write_bytes(document)
-
-
-def _sections() -> tuple[Section, ...]:
-    return ()
 
 
 def _terraform(environment: Mapping[str, str]) -> Terraform:
