@@ -22,6 +22,7 @@ from plans.checkov import find_checkov, scan
 from plans.live import Order, Planned, plan_all
 from plans.markdown import markdown
 from plans.policy import findings, policy_section
+from plans.preflight import Account, preflight, preflight_section, skipped
 from plans.saved import read_files
 from plans.scratch import copy_stacks
 from plans.states import read_states
@@ -30,6 +31,7 @@ from plans.terminal import terminal
 from plans.terraform import Terraform, TerraformError
 from plans.terraform_json import BadPlanError
 from rehearsal.tools import find_terraform
+from settings.naming import STACK_ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,8 +107,8 @@ def _check_options(
 
 def _of_files(files: Sequence[Path], wish: _Wish) -> Summary:
     plans = read_files(files, lambda: _terraform(os.environ))
-    notes = ("from saved plan files; no account was asked",)
-    return summarize(plans, allowed=wish.allowed, sections=(policy_section(findings(plans)),), notes=notes)
+    sections = (skipped("saved plans are read without an account"), policy_section(findings(plans)))
+    return summarize(plans, allowed=wish.allowed, sections=sections, notes=("from saved plan files",))
 
 
 def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
@@ -123,8 +125,21 @@ def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
         planned = plan_all(terraform, copies, states, wish.order, say)
     if wish.kept:
         _keep(wish.kept, planned.documents)
-    sections = (_policy(settings, planned),)
+    router_is_there = states.deployed(STACK_ROUTER)
+    checks = () if wish.order.destroy else preflight(settings, _account(settings), router_is_there=router_is_there)
+    sections = (*((preflight_section(checks),) if checks else ()), _policy(settings, planned))
     return summarize(planned.plans, allowed=wish.allowed, sections=sections, notes=planned.notes)
+
+
+def _account(settings: Settings) -> Account:
+    region = settings.region
+    return Account(
+        ec2=boto3.client("ec2", region_name=region, config=PATIENCE),
+        iam=boto3.client("iam", region_name=region, config=PATIENCE),
+        quotas=boto3.client("service-quotas", region_name=region, config=PATIENCE),
+        secrets=boto3.client("secretsmanager", region_name=region, config=PATIENCE),
+        ssm=boto3.client("ssm", region_name=region, config=PATIENCE),
+    )
 
 
 def _policy(settings: Settings, planned: Planned) -> Section:
