@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from fleet.aws_errors import BAD_INPUT, explained_look
 from fleet.options import DEFAULT_OUTPUT, EnvironmentOption, OutputOption, SetOption, choose
 from plans.as_json import as_json
 from plans.checkov import find_checkov, scan
-from plans.live import Order, Planned, plan_all
+from plans.live import Order, plan_all
 from plans.markdown import markdown
 from plans.policy import findings, policy_section
 from plans.preflight import Account, preflight, preflight_section, skipped
@@ -36,7 +37,8 @@ from settings.naming import STACK_ROUTER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from plans.sections import Section
+    from plans.sections import Problem, Section
+    from plans.states import States
     from settings.model import Settings
 
 # One answer in seconds when there is no network, instead of botocore's minutes.
@@ -122,13 +124,29 @@ def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
         say("synth")
         _synth(settings, scratch / "synthesized")
         copies = copy_stacks(scratch / "synthesized", scratch / "stacks", states)
-        planned = plan_all(terraform, copies, states, wish.order, say)
+        # Both take less than Terraform does, so that they add nothing to the time of a plan.
+        with ThreadPoolExecutor(2) as beside:
+            scanned = beside.submit(_checkov, scratch / "synthesized")
+            asked = beside.submit(_preflight, settings, states, wish)
+            planned = plan_all(terraform, copies, states, wish.order, say)
+            found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
+            sections = (asked.result(), policy_section(found, *scanned.result()))
     if wish.kept:
         _keep(wish.kept, planned.documents)
-    router_is_there = states.deployed(STACK_ROUTER)
-    checks = () if wish.order.destroy else preflight(settings, _account(settings), router_is_there=router_is_there)
-    sections = (*((preflight_section(checks),) if checks else ()), _policy(settings, planned))
     return summarize(planned.plans, allowed=wish.allowed, sections=sections, notes=planned.notes)
+
+
+def _preflight(settings: Settings, states: States, wish: _Wish) -> Section:
+    if wish.order.destroy:
+        return skipped("a destroy launches nothing")
+    return preflight_section(preflight(settings, _account(settings), router_is_there=states.deployed(STACK_ROUTER)))
+
+
+def _checkov(synthesized: Path) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    program = find_checkov(os.environ)
+    if program is None:
+        return (), ("checkov is not installed (`make setup-all`): only the own rules count",)
+    return scan(program, synthesized, os.environ)
 
 
 def _account(settings: Settings) -> Account:
@@ -140,14 +158,6 @@ def _account(settings: Settings) -> Account:
         secrets=boto3.client("secretsmanager", region_name=region, config=PATIENCE),
         ssm=boto3.client("ssm", region_name=region, config=PATIENCE),
     )
-
-
-def _policy(settings: Settings, planned: Planned) -> Section:
-    found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
-    checkov = find_checkov(os.environ)
-    if checkov is None:
-        return policy_section(found, notes=("checkov is not installed (`make setup-all`): only the own rules count",))
-    return policy_section(found, *scan(checkov, planned.documents, os.environ))
 
 
 def _keep(folder: Path, documents: Sequence[tuple[str, bytes]]) -> None:

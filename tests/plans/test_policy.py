@@ -108,9 +108,9 @@ def test_checkovs_report_is_read() -> None:
         "check_id": "CKV_AWS_79",
         "check_name": "IMDSv2",
         "resource": "aws_instance.host-0",
-        "file_path": "/router.json",
+        "file_path": "/router/cdk.tf.json",
     }
-    one = {"check_type": "terraform_plan", "results": {"failed_checks": [check], "passed_checks": []}}
+    one = {"check_type": "terraform_json", "results": {"failed_checks": [check], "passed_checks": []}}
     (found,) = read_report(json.dumps(one).encode())
     assert (found.where, found.text) == ("router aws_instance.host-0", "CKV_AWS_79: IMDSv2")
     assert read_report(json.dumps([one, one]).encode()) == (found, found)
