@@ -45,6 +45,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "bake": Verb("fleet.bake_command:command", "Bake the machine images of router and workers, and record them."),
         "images": Verb("fleet.images_command:app", "List baked images, what they cost and who uses them; prune them."),
         "synth": Verb("fleet.synth_command:command", "Write the Terraform of every stack."),
+        "plan": Verb("fleet.plan_command:plan", "Say what an apply would do and what that means; changes nothing."),
         "status": Verb("fleet.status_command:command", "Show router, pools, workers, and what failed lately."),
         "why": Verb("fleet.why_command:command", "Say why a worker does not serve, or tell one instance's life."),
         "destroy": Verb("fleet.destroy_command:command", "Take a deployment down and look for what is left."),
