@@ -87,7 +87,7 @@ class StackPlan:
     """The plan of one stack.
 
     `on_placeholders`: what it reads of other stacks is made up, because they are not deployed. `everything`: attributes
-    of each resource as the plan leaves it, by address: what policies look at.
+    of each resource as the plan leaves it, by address: what policies look at. `deployed`: the same as it is now.
     """
 
     stack: str
@@ -100,6 +100,7 @@ class StackPlan:
     tool_version: str = ""
     on_placeholders: bool = False
     everything: tuple[Planned, ...] = field(default=(), repr=False)
+    deployed: tuple[Planned, ...] = field(default=(), repr=False)
 
     def of(self, *kinds: str) -> Iterator[Change]:
         """The changes of some types."""
@@ -122,7 +123,7 @@ class StackPlan:
 
 @dataclass(frozen=True)
 class Planned:
-    """A resource as it is after the plan."""
+    """A resource as the plan leaves it, or as it is now."""
 
     address: str
     kind: str

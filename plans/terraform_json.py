@@ -106,6 +106,7 @@ def read_plan(text: str | bytes, source: str, *, on_placeholders: bool = False) 
         tool_version=document.terraform_version,
         on_placeholders=on_placeholders,
         everything=tuple(_planned(item) for item in resources if isinstance(item.change.after, dict)),
+        deployed=tuple(_deployed(item) for item in resources if isinstance(item.change.before, dict)),
     )
 
 
@@ -180,6 +181,10 @@ def _planned(item: _Resource) -> Planned:
     delta = item.change
     values = _attributes(delta.after, delta.after_sensitive)
     return Planned(item.address, item.type, values, _unknown(delta.after_unknown))
+
+
+def _deployed(item: _Resource) -> Planned:
+    return Planned(item.address, item.type, _attributes(item.change.before, item.change.before_sensitive))
 
 
 def _attributes(value: Json, sensitive: Json) -> Mapping[str, Json]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from settings.workers import WorkerPool
 
 # Of the programs on the hosts: `user_data.metrics` and the CloudWatch agent's configuration; a test compares.
-POOL_METRICS = 18
+POOL_METRICS = 19
 DEPLOYMENT_METRICS = 1
 HOST_METRICS = 3
 

@@ -21,6 +21,10 @@ FAST_PERIOD = 60
 ROOT_DEVICE = "/dev/sda1"
 
 
+class UntoldError(ValueError):
+    """The resources do not tell what a group's hosts are; the message says which group."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """One resource: its Terraform type and its values."""
@@ -35,7 +39,11 @@ def estate_of_resources(
     model_gib: Mapping[str, float] | None = None,
     own_images: frozenset[str] = frozenset(),
 ) -> Estate:
-    """Count what the resources of all stacks come to; `model_gib` has sizes that no resource tells, by pool."""
+    """Count what the resources of all stacks come to; `model_gib` has sizes that no resource tells, by pool.
+
+    Raises:
+        UntoldError: a group is not as the stacks of this project make one.
+    """
     found = _Found(tuple(resources), model_gib or {})
     gateways = len(found.all("aws_nat_gateway"))
     endpoints = [one for one in found.all("aws_vpc_endpoint") if one.get("vpc_endpoint_type") == "Interface"]
@@ -85,10 +93,12 @@ class _Found:
     def pool(self, group: Values) -> Pool:
         """A group with the launch template of the same name, and the limits that schedules set."""
         tags = {tag["key"]: tag["value"] for tag in _blocks(group, "tag")}
-        name = str(tags.get(POOL_TAG, group["name"]))
-        template = next(one for one in self.all("aws_launch_template") if one.get("name") == group["name"])
+        name = str(tags.get(POOL_TAG, group.get("name")))
+        template = self._template(group)
         schedules = [
-            one for one in self.all("aws_autoscaling_schedule") if one.get("autoscaling_group_name") == group["name"]
+            one
+            for one in self.all("aws_autoscaling_schedule")
+            if one.get("autoscaling_group_name") == group.get("name")
         ]
         least = min(_sizes("min_size", group, *schedules))
         most = max(_sizes("max_size", group, *schedules))
@@ -103,6 +113,13 @@ class _Found:
             warm=_warm(group),
             spot=_spot(group),
         )
+
+    def _template(self, group: Values) -> Values:
+        name = group.get("name")
+        for one in self.all("aws_launch_template"):
+            if one.get("name") == name and one.get("instance_type"):
+                return one
+        raise UntoldError(f"the plans do not tell the hosts of group {name}: no launch template of its name and type")
 
     def _volumes(self, pool: str, template: Values) -> tuple[Volume, ...]:
         mappings = {one["device_name"]: _block(one, "ebs") for one in _blocks(template, "block_device_mappings")}
@@ -127,10 +144,10 @@ def _sizes(name: str, *tables: Values) -> list[int]:
 
 
 def _volume(role: str, ebs: Values, otherwise: float | None = None) -> Volume:
-    size = ebs.get("volume_size")
+    size = ebs.get("volume_size")  # the provider reads an unset one back as 0
     return Volume(
         role,
-        otherwise if size is None else float(size),
+        float(size) if size else otherwise,
         int(ebs.get("iops") or 0),
         int(ebs.get("throughput") or 0),
         int(ebs.get("volume_initialization_rate") or 0),

@@ -10,6 +10,26 @@ LONGEST = 120
 # Encoded and long, and named by the summary only as changed.
 ENCODED = frozenset({"user_data", "user_data_base64", "dashboard_body", "query_string", "policy", "assume_role_policy"})
 
+# What a bill is counted from is kept even where nothing changes.
+PRICED = frozenset(
+    {
+        "aws_autoscaling_group",
+        "aws_autoscaling_policy",
+        "aws_autoscaling_schedule",
+        "aws_cloudwatch_dashboard",
+        "aws_cloudwatch_log_group",
+        "aws_cloudwatch_metric_alarm",
+        "aws_eip",
+        "aws_flow_log",
+        "aws_instance",
+        "aws_launch_template",
+        "aws_lb",
+        "aws_nat_gateway",
+        "aws_subnet",
+        "aws_vpc_endpoint",
+    }
+)
+
 
 def trimmed(text: str | bytes) -> str:
     document: dict[str, Any] = json.loads(text)
@@ -22,7 +42,7 @@ def trimmed(text: str | bytes) -> str:
 
 def change(item: dict[str, Any]) -> dict[str, Any]:
     delta = {name: value for name, value in item["change"].items() if value not in (None, {}, [], False)}
-    if delta["actions"] == ["no-op"]:
+    if delta["actions"] == ["no-op"] and item["type"] not in PRICED:
         delta = {"actions": ["no-op"]}
     for side in ("before", "after"):
         if side in delta:

@@ -10,7 +10,7 @@ from settings.costs.amount import Amount
 from settings.costs.bill import change
 from settings.costs.charge import bill_of
 from settings.costs.estate import Spot, Warm
-from settings.costs.planned import Planned, estate_of_resources
+from settings.costs.planned import Planned, UntoldError, estate_of_resources
 
 GROUP: dict[str, Any] = {
     "name": "sglang-workers-default",
@@ -49,6 +49,19 @@ def test_a_pool_as_it_is_deployed() -> None:
     assert pool.waiting == Amount(3, 1, 0)
     assert pool.spot is None
     assert [(volume.role, volume.size_gib) for volume in pool.volumes] == [("root", 100), ("model", 22)]
+
+
+def test_a_size_that_is_read_back_as_nothing_is_the_models() -> None:
+    read_back = [{"device_name": "/dev/sdf", "ebs": [{**MODEL, "volume_size": 0}]}]
+    (pool,) = estate_of_resources(
+        "us-east-1", _resources(template={"block_device_mappings": read_back}), {"default": 22}
+    ).pools
+    assert [volume.size_gib for volume in pool.volumes] == [22]
+
+
+def test_a_group_without_its_template_is_told() -> None:
+    with pytest.raises(UntoldError, match="do not tell the hosts of group sglang-workers-default"):
+        estate_of_resources("us-east-1", _resources(template={"name": "another"}))
 
 
 def test_a_change_of_type_against_what_is_deployed() -> None:
