@@ -18,6 +18,7 @@ from rich.console import Console
 
 from fleet.aws_errors import BAD_INPUT, explained_look
 from fleet.options import DEFAULT_OUTPUT, EnvironmentOption, OutputOption, SetOption, choose
+from fleet.plan_sections import load_of, logged_boots, of_plans, of_settings
 from plans.as_json import as_json
 from plans.checkov import find_checkov, scan
 from plans.live import Order, plan_all
@@ -49,6 +50,9 @@ FromOption = Annotated[
     typer.Option("--from", metavar="FILE", help="Review saved plans instead: FILE…, as `plan -out` or `show -json`."),
 ]
 FilesArgument = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files after --from.")]
+LoadOption = Annotated[
+    Path | None, typer.Option("--load", help="A `fleet simulate --json`: what a million tokens cost at its load.")
+]
 AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow-replace", metavar="STACK", help="Take what is destructive in a stack; repeatable."),
@@ -63,6 +67,7 @@ class _Wish:
     allowed: tuple[str, ...]
     output: Path
     kept: Path | None
+    load: Path | None
 
 
 @explained_look
@@ -73,6 +78,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     output: OutputOption = DEFAULT_OUTPUT,
     saved: FromOption = None,
     allowed: AllowOption = None,
+    load: LoadOption = None,
     kept: Annotated[Path | None, typer.Option("--save", help="Keep each stack's plan here, for --from.")] = None,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan the end of the deployment.")] = False,
     with_state: Annotated[bool, typer.Option("--with-state", help="With --destroy: of the state bucket too.")] = False,
@@ -84,7 +90,9 @@ def plan(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     Exit status: 0 no changes, 2 bad input, 3 changes, 4 needs attention.
     """
     _check_options(files, saved, as_markdown and json_wanted, with_state and not destroy)
-    wish = _Wish(Order(destroy, with_state), tuple(allowed or ()), output, kept)
+    if load and (saved or destroy):
+        _bad("--load: needs the settings of what is planned; not with --from or --destroy")
+    wish = _Wish(Order(destroy, with_state), tuple(allowed or ()), output, kept, load)
     try:
         if saved:
             summary = _of_files((*saved, *(files or ())), wish)
@@ -109,11 +117,14 @@ def _check_options(
 
 def _of_files(files: Sequence[Path], wish: _Wish) -> Summary:
     plans = read_files(files, lambda: _terraform(os.environ))
-    sections = (skipped("saved plans are read without an account"), policy_section(findings(plans)))
-    return summarize(plans, allowed=wish.allowed, sections=sections, notes=("from saved plan files",))
+    asked = skipped("saved plans are read without an account")
+    sections = (*of_plans(plans), asked, policy_section(findings(plans)))
+    notes = ("from saved plan files: fit and boot are told only with the settings",)
+    return summarize(plans, allowed=wish.allowed, sections=sections, notes=notes)
 
 
 def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
+    load = load_of(settings, wish.load)
     terraform = _terraform(os.environ)
     boto3.client("sts", region_name=settings.region, config=PATIENCE).get_caller_identity()
     local = wish.output.resolve().parent / f"terraform.{settings.name}.state.tfstate"
@@ -124,16 +135,22 @@ def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
         say("synth")
         _synth(settings, scratch / "synthesized")
         copies = copy_stacks(scratch / "synthesized", scratch / "stacks", states)
-        # Both take less than Terraform does, so that they add nothing to the time of a plan.
-        with ThreadPoolExecutor(2) as beside:
+        # Made here: boto3 does not promise that two threads can make clients at once.
+        logs = boto3.client("logs", region_name=settings.region, config=PATIENCE)
+        # All take less than Terraform does, so that they add nothing to the time of a plan.
+        with ThreadPoolExecutor(3) as beside:
             scanned = beside.submit(_checkov, scratch / "synthesized")
             asked = beside.submit(_preflight, settings, states, wish)
+            logged = beside.submit(logged_boots, settings, logs)
             planned = plan_all(terraform, copies, states, wish.order, say)
             found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
-            sections = (asked.result(), policy_section(found, *scanned.result()))
+            checks = (asked.result(), policy_section(found, *scanned.result()))
+    told = of_plans(planned.plans)
+    if not wish.order.destroy:
+        told = of_settings(settings, planned.plans, logged.result(), load)
     if wish.kept:
         _keep(wish.kept, planned.documents)
-    return summarize(planned.plans, allowed=wish.allowed, sections=sections, notes=planned.notes)
+    return summarize(planned.plans, allowed=wish.allowed, sections=(*told, *checks), notes=planned.notes)
 
 
 def _preflight(settings: Settings, states: States, wish: _Wish) -> Section:

@@ -1,4 +1,4 @@
-"""Parts of the summary that others make: fit, cost, boot budget. They arrive finished, as rows of text and figures."""
+"""What a part of the summary is: sentences, tables of text, problems, and all of it as data."""
 
 from __future__ import annotations
 
@@ -73,33 +73,3 @@ class PlainSection:
     def render_json(self) -> Mapping[str, Json]:
         """The data; without any, the sentences."""
         return self.data or {"lines": list(self.lines)}
-
-
-@dataclass(frozen=True)
-class CostLine:
-    """A priced line: so many units at so many USD each, by the catalogue of a date. USD per hour is their product."""
-
-    name: str
-    unit: str
-    quantity: float
-    usd_per_unit: float
-    date: str
-
-
-def cost_section(lines: Sequence[CostLine], title: str = "Cost") -> PlainSection:
-    """A section with priced lines; every line shows its unit and the date of its price."""
-    rows = tuple(
-        (
-            line.name,
-            f"{line.quantity:g}",
-            line.unit,
-            f"{line.usd_per_unit:.4f}",
-            f"{line.quantity * line.usd_per_unit:.4f}",
-            line.date,
-        )
-        for line in lines
-    )
-    total = sum(line.quantity * line.usd_per_unit for line in lines)
-    columns = ("what", "quantity", "unit", "USD/unit", "USD/hour", "price of")
-    table = Table(columns, rows, frozenset({1, 3, 4}))
-    return PlainSection(title, (f"{total:.2f} USD per hour",), (table,), (), {"usd_per_hour": round(total, 4)})

@@ -105,4 +105,9 @@ def model_volume_gib(volume: ModelVolumeSettings, model_bytes: int) -> int:
     """Size of the volume for a model: the size set, or what holds the model and allows the volume's rate."""
     if volume.size_gib is not None:
         return volume.size_gib
-    return max(_SMALLEST_GIB, math.ceil(model_bytes * _ROOM / _GIB), math.ceil(volume.iops / _IOPS_PER_GIB))
+    return least_volume_gib(volume.iops, model_bytes)
+
+
+def least_volume_gib(iops: int, model_bytes: int) -> int:
+    """Smallest size in GiB that holds a model of so many bytes with room, and may have so many IOPS."""
+    return max(_SMALLEST_GIB, math.ceil(model_bytes * _ROOM / _GIB), math.ceil(iops / _IOPS_PER_GIB))

@@ -103,7 +103,7 @@ class _Found:
         least = min(_sizes("min_size", group, *schedules))
         most = max(_sizes("max_size", group, *schedules))
         desired = group.get("desired_capacity")
-        expected = least if desired is None else int(desired)
+        expected = least if desired is None else min(max(int(desired), least), most)  # a group's limits move it
         return Pool(
             name=name,
             instance_type=str(template["instance_type"]),

@@ -32,6 +32,13 @@ def test_exit_codes(case: str, code: int) -> None:
     assert json.loads(result.stdout)["exit_code"] == code
 
 
+def test_saved_plans_tell_their_cost_and_why_not_the_rest() -> None:
+    document = json.loads(run("--from", *files("instance-type"), "--json").stdout)
+    assert list(document["sections"]) == ["Cost", "Preflight", "Policy"]
+    assert document["sections"]["Cost"]["change"]["usd_per_hour"]["most"] == pytest.approx(4 * (2.24208 - 1.861))
+    assert "fit and boot are told only with the settings" in document["notes"][0]
+
+
 def test_consent_changes_the_exit_code() -> None:
     assert run("--from", *files("router-address"), "--allow-replace", "router").exit_code == 3
 
@@ -48,6 +55,8 @@ def test_markdown_is_the_golden_text_but_for_its_notes() -> None:
         (["--from", "pyproject.toml"], "pyproject.toml: neither a plan file nor JSON"),
         (["--from", "cdktf.json"], "cdktf.json: is JSON, but not of a Terraform plan"),
         (["plan.bin"], "plan.bin: put --from before the plan files"),
+        (["--from", *files("shrink"), "--load", "l.json"], "--load: needs the settings of what is planned"),
+        (["--destroy", "--load", "l.json"], "--load: needs the settings of what is planned"),
         (["--with-state"], "--with-state: only with --destroy"),
         (["--markdown", "--json"], "--markdown and --json: choose one"),
         (["--from", *files("shrink"), "--allow-replace", "ruter"], "--allow-replace: no stack 'ruter' in this plan"),

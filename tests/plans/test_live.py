@@ -135,6 +135,8 @@ def test_a_plan_says_what_it_means_and_changes_nothing(shell: Shell, case: str, 
         after, later = account(shell), calls()
     assert done.returncode == code, done.stdout + done.stderr
     assert told in done.stdout
+    wanted = ["Cost"] if case == "destroy" else ["Fit", "Cost", "Boot"]
+    assert list(json.loads(done.stdout)["sections"]) == [*wanted, "Preflight", "Policy"]
     assert after == before
     assert output_folder() == files
     by_terraform = {name for name in later if later[name] > asked.get(name, 0) and changes_something(name)}

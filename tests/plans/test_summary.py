@@ -4,7 +4,7 @@ import pytest
 
 from plans.change import StackPlan
 from plans.markdown import LIMIT_BYTES, markdown
-from plans.sections import CostLine, PlainSection, Problem, Table, cost_section
+from plans.sections import PlainSection, Problem, Table
 from plans.summary import ExitCode, UnknownStackError, summarize
 from tests.plans.made_up import change, plan, saved
 
@@ -49,13 +49,6 @@ def test_a_problem_of_a_section_needs_attention_without_any_change() -> None:
 def test_a_changed_output_alone_is_a_change() -> None:
     outputs = {"router_url": {"actions": ["update"], "before": "http://a", "after": "http://b"}}
     assert summarize([plan("router", outputs=outputs)]).exit_code is ExitCode.CHANGES
-
-
-def test_priced_lines_show_unit_and_date() -> None:
-    text = markdown(
-        summarize([plan("router")], sections=[cost_section([CostLine("g6e.xlarge", "h", 2, 1.861, "2026-11-01")])])
-    )
-    assert "| g6e.xlarge | 2 | h | 1.8610 | 3.7220 | 2026-11-01 |" in text
 
 
 def pools(number: int) -> list[StackPlan]:

@@ -59,6 +59,11 @@ def test_a_size_that_is_read_back_as_nothing_is_the_models() -> None:
     assert [volume.size_gib for volume in pool.volumes] == [22]
 
 
+def test_limits_move_the_size_that_a_group_has() -> None:
+    (pool,) = estate_of_resources("us-east-1", _resources({"max_size": 2})).pools
+    assert pool.workers == Amount(1, 2, 2)
+
+
 def test_a_group_without_its_template_is_told() -> None:
     with pytest.raises(UntoldError, match="do not tell the hosts of group sglang-workers-default"):
         estate_of_resources("us-east-1", _resources(template={"name": "another"}))
