@@ -24,7 +24,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-bench tools rehearse test test-fast lint format synth golden lock clean clean-all
+.PHONY: help setup setup-all setup-bench tools rehearse test test-fast test-long lint format synth golden lock clean clean-all
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,16 @@ setup-bench: $(PACKAGE) $(BENCH) ## install the load generator of `fleet bench` 
 rehearse: setup ## deploy, serve and destroy a fleet on an emulated AWS
 	$(PY) -m fleet rehearse $(ARGS)
 
-test: tools $(PACKAGE) ## everything: lint, all tests, rehearsals with the emulator and with real SGLang
+test: tools $(PACKAGE) ## everything but test-long: lint, all tests, rehearsals with the emulator and with real SGLang
 	@$(MAKE) --no-print-directory -j4 setup-all lint
-	$(PY) -m pytest -n 5 --no-loadscope-reorder --durations=10 $(ARGS)
+	$(PY) -m pytest -n 5 --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
 	$(PY) -m pytest -q -n 2 -m "not slow" --ignore=tests/stacks $(ARGS)
+
+test-long: tools $(PACKAGE) ## the tests that take ten minutes alone: every kind of plan against a deployed rehearsal
+	@$(MAKE) --no-print-directory setup-all
+	$(PY) -m pytest -q -m long $(ARGS)
 
 lint: $(PACKAGE) ## ruff, mypy, shellcheck, and the lengths of functions and files
 	.venv/bin/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from plans.change import Json
@@ -15,7 +15,8 @@ from settings.boots.phases import PHASES, Boot
 from settings.boots.predict import logged_path, predict
 from settings.workers import WorkerPool
 
-COLUMNS = ("pool", "load path", *PHASES, "first token", "routed")
+PATH_COLUMNS = ("pool", "predicted seconds by load path", "first token", "routed")
+PHASE_COLUMNS = ("pool", "predicted seconds by phase", "now", "best")
 MEASURED_COLUMNS = ("pool", "seconds after the kernel's start", "predicted", "measured", "off", "boots")
 TEXTS = 2  # columns that hold no figure
 
@@ -45,13 +46,13 @@ def boot_section(pools: Sequence[WorkerPool], logged: Logged) -> PlainSection:
     names = {one.name for one in known}
     unknown = [_unknown(pool) for pool in pools if pool.name not in names]
     lines = (*(f"pool {one.name}: {one.advice.sentence}" for one in known), *unknown, *logged.notes)
-    rows = tuple(row for one in known for row in _rows(one))
-    measured = tuple(row for one in known if one.is_measured for row in _measured_rows(one))
-    tables = (_table(COLUMNS, rows), _table(MEASURED_COLUMNS, measured))
-    data: Json = [_data(one) for one in known]
-    return PlainSection(
-        "Boot", lines, tuple(table for table in tables if table.rows), data={"pools": data, "notes": list(logged.notes)}
+    tables = (
+        _table(PATH_COLUMNS, (row for one in known for row in _path_rows(one))),
+        _table(PHASE_COLUMNS, (row for one in known for row in _phase_rows(one))),
+        _table(MEASURED_COLUMNS, (row for one in known if one.is_measured for row in _measured_rows(one))),
     )
+    data: dict[str, Json] = {"pools": [_data(one) for one in known], "notes": list(logged.notes)}
+    return PlainSection("Boot", lines, tuple(table for table in tables if table.rows), data=data)
 
 
 def _pool(pool: WorkerPool, logged: Logged) -> _Pool | None:
@@ -67,21 +68,20 @@ def _unknown(pool: WorkerPool) -> str:
     return f"pool {pool.name}: no prediction, the size of {pool.model_id} is not known here; {known_by}"
 
 
-def _table(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
-    return Table(columns, rows, frozenset(range(TEXTS, len(columns))))
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    return Table(columns, tuple(rows), frozenset(range(TEXTS, len(columns))))
 
 
-def _rows(pool: _Pool) -> list[tuple[str, ...]]:
+def _path_rows(pool: _Pool) -> list[tuple[str, ...]]:
     return [
-        (
-            pool.name,
-            _path(pool.advice, boot),
-            *(f"{phase.seconds:.0f}" for phase in boot.phases),
-            f"{boot.to_first_token:.0f}",
-            f"{boot.to_routable:.0f}",
-        )
+        (pool.name, _path(pool.advice, boot), f"{boot.to_first_token:.0f}", f"{boot.to_routable:.0f}")
         for boot in pool.advice.every
     ]
+
+
+def _phase_rows(pool: _Pool) -> list[tuple[str, ...]]:
+    now, best = pool.advice.now, pool.advice.best
+    return [(pool.name, name, f"{now.seconds(name):.0f}", f"{best.seconds(name):.0f}") for name in PHASES]
 
 
 def _path(advice: Advice, boot: Boot) -> str:

@@ -9,7 +9,7 @@ from plans.bills import Bills, bills_of
 from plans.change import Json, StackPlan
 from plans.model_size import bytes_by_pool
 from plans.sections import PlainSection, Table
-from settings.costs.amount import CASES, Amount
+from settings.costs.amount import CASES
 from settings.costs.bill import Bill, CostLine
 from settings.costs.charge import bill_of
 from settings.costs.estate import estate_of
@@ -112,17 +112,14 @@ def _others(number: int) -> str:
 
 
 def _line_row(line: CostLine) -> tuple[str, ...]:
-    price = "no price" if line.usd_per_unit is None else f"{line.usd_per_unit:.8f}".rstrip("0").rstrip(".")
+    amount = "unknown" if line.amount is None else f"{line.amount.expected:.4g}"
     figures = (line.usd_per_hour(case) for case in CASES)
     shown = ("unknown" if figure is None else f"{figure:.3f}" for figure in figures)
-    return (line.stack, line.name, _amounts(line.amount), line.unit, price, line.date or "", *shown)
+    return (line.stack, line.name, amount, line.unit, _price(line), line.date or "", *shown)
 
 
-def _amounts(amount: Amount | None) -> str:
-    if amount is None:
-        return "unknown"
-    values = [f"{amount.of(case):.4g}" for case in CASES]
-    return values[0] if len(set(values)) == 1 else ", ".join(values)
+def _price(line: CostLine) -> str:
+    return "no price" if line.usd_per_unit is None else f"{line.usd_per_unit:.8f}".rstrip("0").rstrip(".")
 
 
 def _change_rows(bills: Bills) -> Iterator[tuple[str, ...]]:

@@ -71,7 +71,7 @@ def _section(section: Section) -> Iterator[RenderableType]:
 def _table(table: Table) -> RichTable:
     shown = RichTable()
     for number, name in enumerate(table.columns):
-        shown.add_column(name, justify="right" if number in table.right else "left")
+        shown.add_column(name, justify="right" if number in table.right else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(text) for text in row))
     return shown

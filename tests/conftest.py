@@ -22,6 +22,7 @@ GROUPS = {
     "tests/rehearsal/engine/test_conformance.py": "real SGLang",
     "tests/rehearsal/engine/test_real_engine.py": "real SGLang",
     "tests/rehearsal/test_bake.py": "bakes",
+    "tests/plans/test_live.py": "plans",
 }
 
 # Whatever the person running the tests has set must neither change a result nor be used.

@@ -24,7 +24,7 @@ from tests.plans.trimmed import trimmed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 WORK = default_work_folder()
 BUCKET = "sglang-fleet-state-rehearsal-us-east-1"
 MODEL, OTHER_MODEL = "Valdemardi/DeepSeek-R1-Distill-Qwen-32B-AWQ", "Qwen/Qwen3-32B-AWQ"

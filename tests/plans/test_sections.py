@@ -114,7 +114,7 @@ def test_boots_that_cannot_be_read_are_a_note(read: Any, words: str, monkeypatch
     logged = logged_boots(rehearsal(), None)  # type: ignore[arg-type]
     section = boot_section(rehearsal().workers, logged)
     assert words in told(section)
-    assert len(section.tables) == 1
+    assert [table.columns[-1] for table in section.tables] == ["routed", "best"]
 
 
 def test_a_plan_of_saved_files_has_the_cost_only() -> None:
