@@ -55,7 +55,7 @@ def check(file: File, assignments: Assignments = None, as_json: AsJson = False) 
         console.print(f"{pool.name}: {pool.fit}", soft_wrap=True)
     console.print(
         f"Workers, on-demand: {_dollars(summary.usd_per_hour_min)} to {_dollars(summary.usd_per_hour_max)} per hour "
-        f"(prices of {summary.price_date} in {summary.price_region})",
+        f"({_priced(summary)})",
         soft_wrap=True,
     )
 
@@ -72,6 +72,12 @@ def _table(summary: DeploymentSummary) -> Table:
         costs = f"{_dollars(pool.usd_per_hour_min)}-{_dollars(pool.usd_per_hour_max)}"
         table.add_row(pool.name, pool.instance_type, pool.gpus, sizes, costs, pool.model_id)
     return table
+
+
+def _priced(summary: DeploymentSummary) -> str:
+    if summary.price_date is None:
+        return f"no price in {summary.region}; `fleet prices --region {summary.region} --write` reads them"
+    return f"prices of {summary.price_date} in {summary.region}"
 
 
 def _dollars(amount: float | None) -> str:

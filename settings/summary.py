@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settings.catalogue import catalogue
+from settings.costs.prices import price_list
 from settings.fit.pool import pool_note
 
 if TYPE_CHECKING:
+    from settings.costs.prices import Price
     from settings.model import Settings
     from settings.workers import WorkerPool
 
@@ -34,7 +36,7 @@ class PoolSummary:
 
 @dataclass(frozen=True)
 class DeploymentSummary:
-    """One deployment's pools and their costs together."""
+    """One deployment's pools and their costs together; `price_date` is the oldest day of a price, None without any."""
 
     name: str
     region: str
@@ -42,14 +44,13 @@ class DeploymentSummary:
     pools: tuple[PoolSummary, ...]
     usd_per_hour_min: float | None
     usd_per_hour_max: float | None
-    price_region: str
-    price_date: str
+    price_date: str | None
 
 
 def summarize(settings: Settings) -> DeploymentSummary:
-    """Return the summary of a deployment; only workers are priced, at the catalogue's date and region."""
-    pools = tuple(_pool(pool) for pool in settings.workers)
-    known = catalogue()
+    """Return the summary of a deployment; only workers are priced, on demand in their own region."""
+    prices = {pool.name: price_list().find(settings.region, f"ec2/{pool.instance_type}") for pool in settings.workers}
+    pools = tuple(_pool(pool, prices[pool.name]) for pool in settings.workers)
     return DeploymentSummary(
         name=settings.name,
         region=settings.region,
@@ -58,14 +59,12 @@ def summarize(settings: Settings) -> DeploymentSummary:
         pools=pools,
         usd_per_hour_min=_total([pool.usd_per_hour_min for pool in pools]),
         usd_per_hour_max=_total([pool.usd_per_hour_max for pool in pools]),
-        price_region=known.price_region,
-        price_date=known.price_date,
+        price_date=min((price.date for price in prices.values() if price), default=None),
     )
 
 
-def _pool(pool: WorkerPool) -> PoolSummary:
+def _pool(pool: WorkerPool, price: Price | None) -> PoolSummary:
     instance = catalogue().instances[pool.instance_type]
-    price = instance.usd_per_hour
     return PoolSummary(
         name=pool.name,
         instance_type=pool.instance_type,
@@ -73,8 +72,8 @@ def _pool(pool: WorkerPool) -> PoolSummary:
         model_id=pool.model_id,
         min_size=pool.min_size,
         max_size=pool.max_size,
-        usd_per_hour_min=None if price is None else round(price * pool.min_size, 4),
-        usd_per_hour_max=None if price is None else round(price * pool.max_size, 4),
+        usd_per_hour_min=None if price is None else round(price.usd * pool.min_size, 4),
+        usd_per_hour_max=None if price is None else round(price.usd * pool.max_size, 4),
         fit=pool_note(pool),
     )
 

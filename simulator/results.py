@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from settings.catalogue import catalogue
+from settings.costs.prices import price_list
 from settings.workers import WorkerPool
 from simulator.capacity import HOUR, Hours
 from simulator.histogram import Histogram
@@ -18,9 +18,6 @@ from simulator.workload import Workload
 OSCILLATION_SECONDS = 900.0
 """A change of the desired capacity against the one before it, within 15 minutes, is an oscillation: shorter than any
 load that a worker with a boot of minutes could follow with profit (our definition)."""
-USD_PER_GIB_MONTH = 0.08
-"""gp3 storage in us-east-1 (aws.amazon.com/ebs/pricing), without provisioned throughput."""
-HOURS_PER_MONTH = 730.0
 MODEL_VOLUME_GIB = 20
 """Size of the default model's volume, when the settings leave it to the bake (19 GB of weights)."""
 DIGITS = 6
@@ -28,24 +25,25 @@ DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """USD: an hour of a worker (None: not known), and an hour of a stopped one's volumes."""
+    """USD: an hour of a worker, and an hour of a stopped one's volumes; None: the catalogue has no price."""
 
     worker_hour: float | None
-    stopped_hour: float
+    stopped_hour: float | None
 
     @classmethod
-    def of(cls, pool: WorkerPool) -> Prices:
-        """On demand, at the catalogue's region and date."""
+    def of(cls, pool: WorkerPool, region: str) -> Prices:
+        """On demand in a region; volumes by their size, without provisioned IOPS and throughput."""
         model = pool.model_volume.size_gib or MODEL_VOLUME_GIB
         gib = pool.volume.size_gib + (model if pool.model_volume.enabled else 0)
-        price = catalogue().instances[pool.instance_type].usd_per_hour
-        return cls(price, gib * USD_PER_GIB_MONTH / HOURS_PER_MONTH)
+        worker = price_list().find(region, f"ec2/{pool.instance_type}")
+        storage = price_list().find(region, "ebs/gp3-storage")
+        return cls(worker.usd if worker else None, gib * storage.usd / storage.hours if storage else None)
 
     def usd(self, gpu_hours: float, hours: Hours) -> float | None:
         """What it costs together."""
-        if self.worker_hour is None:
+        if self.worker_hour is None or (self.stopped_hour is None and hours.stopped):
             return None
-        return gpu_hours * self.worker_hour + hours.stopped / HOUR * self.stopped_hour
+        return gpu_hours * self.worker_hour + hours.stopped / HOUR * (self.stopped_hour or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

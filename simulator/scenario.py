@@ -99,7 +99,7 @@ def comparison_of(trace: Trace | RateTrace, settings: Settings, wanted: Wanted) 
     if wanted.starts and pool.scaling.schedules:
         least = minimums(pool.scaling.schedules, wanted.starts, workload.seconds, pool.min_size)
         plan = replace(plan, minimums=least)
-    return Comparison(workload, plan, Prices.of(pool), OurNumbers.of(pool))
+    return Comparison(workload, plan, Prices.of(pool, settings.region), OurNumbers.of(pool))
 
 
 def read_trace(path: Path) -> Trace | RateTrace:

@@ -29,6 +29,14 @@ def test_check_shows_pools_and_costs(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "Workers, on-demand: $2.67 to $15.74 per hour (prices of 2026-07-20 in us-east-1)" in shown
 
 
+def test_a_region_without_prices_is_not_priced_at_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "settings", "check", str(ENVIRONMENTS / "office-hours.toml")) == 0
+    shown = capsys.readouterr().out
+    assert "unknown to unknown per hour (no price in eu-central-1; `fleet prices --region eu-central-1" in shown
+
+
 def test_check_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--set", "instance_type=p5e.48xlarge", "--json"]
     assert _run(monkeypatch, "settings", "check", str(ENVIRONMENTS / "p5.toml"), *words) == 0

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from settings.workers import WorkerPool
 from simulator.boot import Boot
 from simulator.capacity import GroupPlan
 from simulator.clairvoyant import cheapest, clairvoyant, peak_of
@@ -115,6 +116,13 @@ def test_a_hopeless_sweep_takes_what_comes_nearest() -> None:
     chosen = best(try_all([comparison], BASELINES["concurrency"]))
     assert chosen.results[0].usd is None
     assert chosen.cost == chosen.results[0].gpu_hours
+
+
+def test_prices_are_those_of_the_region_or_none() -> None:
+    pool = WorkerPool()
+    assert Prices.of(pool, "us-east-1").worker_hour == 1.861
+    assert Prices.of(pool, "us-east-1").stopped_hour == pytest.approx(120 * 0.08 / 730)
+    assert Prices.of(pool, "eu-west-1") == Prices(None, None)
 
 
 @pytest.mark.parametrize(
