@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import boto3
 
 from fleet.fleet_view import LOOKING
-from fleet.host_log import MILLISECONDS, parse_line
+from fleet.host_log import AGENT, MILLISECONDS, parse_line
 from settings.boots.measured import PhaseLogged
 from settings.naming import log_group, workers_stack
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from settings.model import Settings
     from settings.workers import WorkerPool
 
+STREAMS: Final = 50
+"""The most that one call gives: those of about a dozen hosts, since each has a stream for every program."""
+PAGES: Final = 20
+"""CloudWatch reads every line to find the few that are asked for; so many answers take less than a plan does."""
 EVENT: Final = "boot_phase"
 UPTIME: Final = "host_uptime_seconds"
 """As `user_data.agent.worker.Phases` writes them, and the saved query `boot-phases` reads them."""
@@ -29,7 +34,7 @@ UPTIME: Final = "host_uptime_seconds"
 def phases_logged(
     settings: Settings, pool: WorkerPool, since: datetime, client: CloudWatchLogsClient | None = None
 ) -> tuple[PhaseLogged, ...]:
-    """Return the phases that the pool's agents logged after `since`, oldest first; none without a log group.
+    """Return the phases that the pool's newest agents logged after `since`, oldest first; none without a log group.
 
     Raises:
         ClientError: AWS refused.
@@ -41,15 +46,24 @@ def phases_logged(
 
 
 def _lines(client: CloudWatchLogsClient, group: str, since: datetime) -> Iterator[LogLine]:
-    pages = client.get_paginator("filter_log_events").paginate(
-        logGroupName=group, filterPattern=f'"{EVENT}"', startTime=int(since.timestamp() * MILLISECONDS)
-    )
     try:
-        for page in pages:
-            for event in page["events"]:
-                yield parse_line(event["logStreamName"], event["timestamp"], event["message"])
+        newest = client.describe_log_streams(
+            logGroupName=group, orderBy="LastEventTime", descending=True, limit=STREAMS
+        )["logStreams"]
     except client.exceptions.ResourceNotFoundException:
         return
+    agents = [name for stream in newest if (name := stream.get("logStreamName", "")).endswith(f"/{AGENT}")]
+    if not agents:
+        return
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group,
+        logStreamNames=agents,
+        filterPattern=f'"{EVENT}"',
+        startTime=int(since.timestamp() * MILLISECONDS),
+    )
+    for page in islice(pages, PAGES):
+        for event in page["events"]:
+            yield parse_line(event["logStreamName"], event["timestamp"], event["message"])
 
 
 def _phase(line: LogLine) -> Iterator[PhaseLogged]:

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from fleet.boot_phases import phases_logged
+from fleet.boot_phases import PAGES, STREAMS, phases_logged
 from settings.boots.measured import PhaseLogged
 from settings.model import Settings
 from user_data.agent.log import Log
@@ -45,7 +45,13 @@ def _event(stream: str, message: str, milliseconds: int = 0) -> dict[str, object
 
 
 def _asked() -> dict[str, object]:
-    return {"logGroupName": ANY, "filterPattern": '"boot_phase"', "startTime": int(SINCE.timestamp() * 1000)}
+    since = int(SINCE.timestamp() * 1000)
+    return {"logGroupName": ANY, "logStreamNames": ["i-1/agent"], "filterPattern": '"boot_phase"', "startTime": since}
+
+
+def _streams(stub: Stubber, *names: str) -> None:
+    asked = {"logGroupName": ANY, "orderBy": "LastEventTime", "descending": True, "limit": STREAMS}
+    stub.add_response("describe_log_streams", {"logStreams": [{"logStreamName": name} for name in names]}, asked)
 
 
 def test_what_an_agent_logs_is_read(stub: Stubber) -> None:
@@ -55,6 +61,7 @@ def test_what_an_agent_logs_is_read(stub: Stubber) -> None:
         phases.reached(name)
     lines = written.getvalue().splitlines()
     events = [_event("i-1/agent", line) for line in lines]
+    _streams(stub, "i-1/engine", "i-1/agent")
     stub.add_response("filter_log_events", {"events": events}, _asked())
     found = _read(stub)
     assert found == tuple(
@@ -74,6 +81,7 @@ def test_other_lines_are_left_out_and_pages_are_read_in_the_order_of_time(stub: 
     without = line(3, event="boot_phase", phase="engine_spawned")
     first = {"events": [_event("i-1/agent", late), _event("i-1/agent", other)], "nextToken": "more"}
     second = {"events": [_event("i-1/agent", early), _event("i-1/engine", early), _event("i-1/agent", without)]}
+    _streams(stub, "i-1/agent")
     stub.add_response("filter_log_events", first, _asked())
     stub.add_response("filter_log_events", second, {**_asked(), "nextToken": "more"})
     assert _read(stub) == (
@@ -83,5 +91,19 @@ def test_other_lines_are_left_out_and_pages_are_read_in_the_order_of_time(stub: 
 
 
 def test_a_deployment_that_is_not_there_has_none(stub: Stubber) -> None:
-    stub.add_client_error("filter_log_events", "ResourceNotFoundException", http_status_code=400)
+    stub.add_client_error("describe_log_streams", "ResourceNotFoundException", http_status_code=400)
+    assert _read(stub) == ()
+
+
+def test_a_group_without_agents_is_not_searched(stub: Stubber) -> None:
+    _streams(stub, "i-1/engine")
+    assert _read(stub) == ()
+
+
+def test_a_group_that_has_no_end_is_not_read_to_it(stub: Stubber) -> None:
+    _streams(stub, "i-1/agent")
+    stub.add_response("filter_log_events", {"events": [], "nextToken": "0"}, _asked())
+    for page in range(1, PAGES):
+        answer = {"events": [], "nextToken": str(page)}
+        stub.add_response("filter_log_events", answer, {**_asked(), "nextToken": str(page - 1)})
     assert _read(stub) == ()
