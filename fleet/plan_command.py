@@ -21,12 +21,13 @@ from fleet.options import DEFAULT_OUTPUT, EnvironmentOption, OutputOption, SetOp
 from fleet.plan_sections import load_of, logged_boots, of_plans, of_settings
 from plans.as_json import as_json
 from plans.checkov import find_checkov, scan
-from plans.live import Order, plan_all
+from plans.live import Order, Planned, plan_all
 from plans.markdown import markdown
 from plans.policy import findings, policy_section
 from plans.preflight import Account, preflight, preflight_section, skipped
 from plans.saved import read_files
 from plans.scratch import copy_stacks
+from plans.section_boot import Logged
 from plans.states import read_states
 from plans.summary import Summary, UnknownStackError, summarize
 from plans.terminal import terminal
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 # One answer in seconds when there is no network, instead of botocore's minutes.
 PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2})
+PIPE_COLUMNS = 120  # of a pager or a file, which tells no width
 
 FromOption = Annotated[
     list[Path] | None,
@@ -135,22 +137,33 @@ def _of_deployment(settings: Settings, wish: _Wish) -> Summary:
         say("synth")
         _synth(settings, scratch / "synthesized")
         copies = copy_stacks(scratch / "synthesized", scratch / "stacks", states)
-        # Made here: boto3 does not promise that two threads can make clients at once.
-        logs = boto3.client("logs", region_name=settings.region, config=PATIENCE)
-        # All take less than Terraform does, so that they add nothing to the time of a plan.
-        with ThreadPoolExecutor(3) as beside:
-            scanned = beside.submit(_checkov, scratch / "synthesized")
-            asked = beside.submit(_preflight, settings, states, wish)
-            logged = beside.submit(logged_boots, settings, logs)
-            planned = plan_all(terraform, copies, states, wish.order, say)
-            found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
-            checks = (asked.result(), policy_section(found, *scanned.result()))
-    told = of_plans(planned.plans)
-    if not wish.order.destroy:
-        told = of_settings(settings, planned.plans, logged.result(), load)
+        planned, checks, logged = _review(
+            settings,
+            states,
+            wish,
+            scratch / "synthesized",
+            lambda: plan_all(terraform, copies, states, wish.order, say),
+        )
     if wish.kept:
         _keep(wish.kept, planned.documents)
+    told = of_plans(planned.plans) if wish.order.destroy else of_settings(settings, planned.plans, logged, load)
     return summarize(planned.plans, allowed=wish.allowed, sections=(*told, *checks), notes=planned.notes)
+
+
+def _review(
+    settings: Settings, states: States, wish: _Wish, synthesized: Path, make: Callable[[], Planned]
+) -> tuple[Planned, tuple[Section, ...], Logged]:
+    """Make the plans, and ask beside Terraform what takes less than it does, so that it adds nothing to the time."""
+    # Made here: boto3 does not promise that two threads can make clients at once.
+    logs = boto3.client("logs", region_name=settings.region, config=PATIENCE)
+    with ThreadPoolExecutor(3) as beside:
+        scanned = beside.submit(_checkov, synthesized)
+        asked = beside.submit(_preflight, settings, states, wish)
+        logged = None if wish.order.destroy else beside.submit(logged_boots, settings, logs)
+        planned = make()
+        found = findings(planned.plans, [str(block) for block in settings.access.allowed_cidrs])
+        checks = (asked.result(), policy_section(found, *scanned.result()))
+        return planned, checks, logged.result() if logged else Logged()
 
 
 def _preflight(settings: Settings, states: States, wish: _Wish) -> Section:
@@ -218,7 +231,7 @@ def _show(summary: Summary, *, as_markdown: bool, json_wanted: bool) -> None:
     elif as_markdown:
         sys.stdout.write(markdown(summary))
     else:
-        Console().print(terminal(summary))
+        Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(terminal(summary))
 
 
 def _bad(message: str) -> NoReturn:

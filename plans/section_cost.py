@@ -19,7 +19,7 @@ from settings.model import Settings
 SHOWN_USD = 0.01
 """A line that costs less an hour in every case is told with others (7 USD a month)."""
 STACK_COLUMNS = ("stack", *(f"USD/hour {case}" for case in CASES))
-LINE_COLUMNS = ("stack", "line", "amount", "unit", "USD/unit", "price of", *CASES)
+LINE_COLUMNS = ("line", "amount", "USD/unit", "price of", *CASES)
 CHANGE_COLUMNS = ("stack", "what changes", "USD/hour least", "with the workers of now", "most")
 
 
@@ -48,7 +48,7 @@ def _section(bill: Bill, bills: Bills, tokens: TokenCost | None, where: str = ""
         )
     tables = (
         _table(STACK_COLUMNS, [_stack_row(bill, stack) for stack in bill.stacks], 1),
-        _table(LINE_COLUMNS, list(_line_rows(bill)), 2, texts=frozenset({3, 5})),
+        _table(LINE_COLUMNS, list(_line_rows(bill)), 2, texts=frozenset({3})),
         _table(CHANGE_COLUMNS, [] if bills.is_new else list(_change_rows(bills)), 2),
     )
     return PlainSection(
@@ -97,10 +97,14 @@ def _stack_row(bill: Bill, stack: str) -> tuple[str, ...]:
 
 def _line_rows(bill: Bill) -> Iterator[tuple[str, ...]]:
     small = [line for line in bill.lines if _is_small([line.usd_per_hour(case) for case in CASES])]
-    yield from (_line_row(line) for line in bill.lines if line not in small)
+    for stack in bill.stacks:
+        rows = [_line_row(line) for line in bill.lines if line.stack == stack and line not in small]
+        if rows:
+            yield (stack, *[""] * (len(LINE_COLUMNS) - 1))
+        yield from rows
     if small:
         sums = (sum(line.usd_per_hour(case) or 0.0 for line in small) for case in CASES)
-        yield ("", _others(len(small)), "", "", "", "", *(f"{one:.3f}" for one in sums))
+        yield (_others(len(small)), "", "", "", *(f"{one:.3f}" for one in sums))
 
 
 def _is_small(figures: Sequence[float | None]) -> bool:
@@ -108,14 +112,15 @@ def _is_small(figures: Sequence[float | None]) -> bool:
 
 
 def _others(number: int) -> str:
-    return f"{number} smaller {'line' if number == 1 else 'lines'}, each below {SHOWN_USD} (--json has all)"
+    return f"{number} {'line' if number == 1 else 'lines'} below {SHOWN_USD} (see --json)"
 
 
 def _line_row(line: CostLine) -> tuple[str, ...]:
-    amount = "unknown" if line.amount is None else f"{line.amount.expected:.4g}"
+    times = " x " if line.unit[:1].isdigit() else " "
+    amount = "unknown" if line.amount is None else f"{line.amount.expected:.4g}{times}{line.unit}"
     figures = (line.usd_per_hour(case) for case in CASES)
     shown = ("unknown" if figure is None else f"{figure:.3f}" for figure in figures)
-    return (line.stack, line.name, amount, line.unit, _price(line), line.date or "", *shown)
+    return (f"· {line.name}", amount, _price(line), line.date or "", *shown)
 
 
 def _price(line: CostLine) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -69,7 +70,7 @@ def _section(section: Section) -> Iterator[RenderableType]:
 
 
 def _table(table: Table) -> RichTable:
-    shown = RichTable()
+    shown = RichTable(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(table.columns):
         shown.add_column(name, justify="right" if number in table.right else "left", overflow="fold")
     for row in table.rows:

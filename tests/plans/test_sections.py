@@ -140,4 +140,4 @@ def test_twenty_pools_with_all_sections_stay_below_the_limit() -> None:
     text = markdown(summarize(plans, sections=of_settings(many(20), first, Logged())))
     assert len(text.encode()) < LIMIT_BYTES
     assert "pool 19: a new worker takes about" in text
-    assert "| workers-19 | workers, g6e.xlarge |" in text
+    assert "| workers-19 |  |" in text
