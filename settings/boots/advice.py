@@ -56,9 +56,6 @@ def _remarks(pool: WorkerPool, model: ModelSize, now: Boot, every: tuple[Boot, .
     yield from _parallel(pool, model, best)
     if best.to_routable - every[0].to_routable > WORTH_SECONDS:
         yield f"{every[0].path}: about {every[0].to_routable:.0f} s, which no setting does yet"
-    warm_up = pool.scaling.instance_warmup_seconds
-    if now.to_routable > warm_up:
-        yield f"scaling.instance_warmup_seconds = {warm_up} is less, so one rise of load may start two workers"
 
 
 def _parallel(pool: WorkerPool, model: ModelSize, best: Boot) -> Iterator[str]:

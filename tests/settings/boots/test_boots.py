@@ -17,7 +17,6 @@ from settings.boots.rates import ebs_rate, mib_to_mb, s3_rate, seconds_for
 from settings.boots.report import sections
 from settings.catalogue import catalogue
 from settings.engine_arguments import EngineArguments
-from settings.scaling import ScalingSettings
 from settings.workers import ModelVolumeSettings, WarmPoolSettings, WorkerPool
 from user_data.agent import readiness
 
@@ -158,12 +157,11 @@ def test_advice_names_what_to_set() -> None:
     assert "engine.weight_loader_prefetch_checkpoints = true" in advice.sentence
     large = advise(WorkerPool(instance_type="p5.48xlarge"), ModelSize(470_000_000_000, 94, is_moe=True))
     assert "streamed from S3: about 237 s, which no setting does yet" in large.sentence
-    assert "scaling.instance_warmup_seconds = 300 is less" in large.sentence
 
 
 def test_advice_has_nothing_to_say_where_all_is_set() -> None:
     warm = WarmPoolSettings(enabled=True)
-    pool = WorkerPool(engine=PARALLEL, warm_pool=warm, scaling=ScalingSettings(instance_warmup_seconds=300))
+    pool = WorkerPool(engine=PARALLEL, warm_pool=warm)
     assert [remark for remark in advise(pool, DEFAULT).remarks if "=" in remark] == []
 
 
