@@ -47,7 +47,7 @@ test: tools $(PACKAGE) ## everything but test-long: lint, all tests, rehearsals 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
 	$(PY) -m pytest -q -n 2 -m "not slow" --ignore=tests/stacks $(ARGS)
 
-test-long: tools $(PACKAGE) ## the tests that take ten minutes alone: every kind of plan against a deployed rehearsal
+test-long: tools $(PACKAGE) ## the tests that take ten minutes alone: plans against a deployed rehearsal, load-step and replay
 	@$(MAKE) --no-print-directory setup-all
 	$(PY) -m pytest -q -m long $(ARGS)
 

@@ -60,7 +60,7 @@ class ScalingSettings(Section):
     scale_in_cooldown_seconds: Seconds = Field(
         default=120, description="Quiet time: how long that must hold, with the same workers, before one leaves."
     )
-    # Launch to first token of a 19 GB model from a baked volume: docs/scaling.md adds it up.
+    # Longer than the 90 s that the prompt load looks back; a boot is over before: docs/scaling.md.
     instance_warmup_seconds: Seconds = Field(
         default=120,
         description="Time from in service until a worker carries load; until then none is added for it.",

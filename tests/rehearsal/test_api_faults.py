@@ -101,7 +101,7 @@ def test_a_slow_api_answers_late(faults: ApiFaults) -> None:
         call("ec2")
     begun = time.monotonic()
     call("ec2", Config(read_timeout=5, proxies={}))
-    assert 0.7 <= time.monotonic() - begun < 3
+    assert 0.7 <= time.monotonic() - begun < 5  # what the client waits for at most
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.rehearsal.short_scenarios import SCALING, assert_passed, assert_shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_log_volume_is_held_against_the_setting() -> None:
 
 def test_the_alarms_cost_what_the_docs_say() -> None:
     standard, high_resolution = 0.10, 0.30
-    total = high_resolution  # the one that target tracking makes
+    total = 2 * high_resolution  # those that target tracking makes
     for alarm in environment("example").resources("aws_cloudwatch_metric_alarm"):
         watched = [query for query in alarm.body.get("metric_query", ()) if "metric" in query]
         price = high_resolution if alarm.body.get("period") == 10 else standard

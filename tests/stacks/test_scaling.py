@@ -95,7 +95,7 @@ def test_a_worker_leaves_only_where_the_others_carry_its_share(
 def test_scale_in_takes_one_after_the_whole_quiet_time_and_never_without_data() -> None:
     found = resources()
     idle = alarms(found)["idle"]
-    assert (idle["evaluation_periods"], idle["datapoints_to_alarm"]) == (10, 10)
+    assert (idle["evaluation_periods"], idle["datapoints_to_alarm"]) == (2, 2)
     assert idle["treat_missing_data"] == "notBreaching"
     policy = policy_of(found, "idle")
     assert policy["step_adjustment"] == [{"metric_interval_lower_bound": "0", "scaling_adjustment": -1}]
@@ -116,7 +116,7 @@ def test_the_pool_grows_on_load_at_ten_seconds_and_never_shrinks_by_it() -> None
         metric = tracking["customized_metric_specification"]
         assert (metric["period"], metric["statistic"]) == (10, "Average")
         assert tracking["disable_scale_in"] is True
-        assert policy["estimated_instance_warmup"] == 300
+        assert policy["estimated_instance_warmup"] == 120
         found[metric["metric_name"]] = tracking["target_value"]
     assert found == {metrics.LOAD.name: 8, metrics.PROMPT_LOAD.name: 65}
     assert len(_tracking(resources({"workers[0].scaling.target_prompt_load": "0"}))) == 1
@@ -133,7 +133,7 @@ def test_full_kv_memory_starts_one_worker_more_unless_that_is_switched_off() -> 
     assert (full["metric_name"], full["period"], full["threshold"]) == (metrics.KV_USAGE.name, 10, 90)
     policy = policy_of(found, "kv-full")
     assert policy["step_adjustment"] == [{"metric_interval_lower_bound": "0", "scaling_adjustment": 1}]
-    assert policy["estimated_instance_warmup"] == 300, "an alarm that stays on must not add one a minute"
+    assert policy["estimated_instance_warmup"] == 120, "an alarm that stays on must not add one a minute"
     without = alarms(resources({"workers[0].scaling.kv_usage_high_percent": "0"}))
     assert "kv-full" not in without
     assert "kv" not in {query["id"] for query in without["idle"]["metric_query"]}
