@@ -39,7 +39,7 @@ rehearse: setup ## deploy, serve and destroy a fleet on an emulated AWS
 
 test: tools $(PACKAGE) ## everything: lint, all tests, rehearsals with the emulator and with real SGLang
 	@$(MAKE) --no-print-directory -j4 setup-all lint
-	$(PY) -m pytest -n 4 --no-loadscope-reorder --durations=10 $(ARGS)
+	$(PY) -m pytest -n 5 --no-loadscope-reorder --durations=10 $(ARGS)
 
 test-fast: $(PACKAGE) ## the tests that need no cdktf and start no programs
 	$(PY) -m pytest -q -n 2 -m "not slow" --ignore=tests/stacks $(ARGS)

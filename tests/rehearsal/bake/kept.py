@@ -20,10 +20,10 @@ import pytest
 from rehearsal import leftovers
 from rehearsal.environment import removed
 from rehearsal.orders import Order
-from rehearsal.places import API_PORT, CONTROL_PORT, NETWORK, NETWORK_VARIABLE, REPOSITORY, WorkFolder
+from rehearsal.places import API_PORT, CONTROL_PORT, NETWORK_VARIABLE, REPOSITORY, WorkFolder
 
-# Between the default network's hosts and the other tests' blocks (short_scenarios, test_real_sglang).
-OWN_NETWORK: IPv4Network = list(NETWORK.subnets(new_prefix=19))[1]
+# Outside 127.64.0.0/16, where single addresses of many other tests are.
+OWN_NETWORK = IPv4Network("127.66.0.0/19")
 WORK = WorkFolder(REPOSITORY / f".rehearsal-{OWN_NETWORK.network_address}")
 BAKE_SECONDS = 900
 
