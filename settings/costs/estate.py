@@ -198,10 +198,13 @@ def _alarm_metrics(settings: Settings) -> int:
 
 
 def _pool_alarm_metrics(pool: WorkerPool) -> int:
-    scale_in = 4 + int(pool.scaling.kv_usage_high_percent > 0) + int(pool.min_size == 0)
+    scaling = pool.scaling
+    looked_at = (scaling.kv_usage_high_percent > 0, scaling.target_prompt_load > 0, pool.min_size == 0)
+    scale_in = 4 + sum(looked_at)
     empty = 3  # without a ready worker, or the wake-up of a pool that may be empty
     return scale_in + empty + 3  # errors, slow, boot failures
 
 
 def _fast_alarm_metrics(pool: WorkerPool) -> int:
-    return 1 + int(pool.scaling.kv_usage_high_percent > 0)  # out on load (made by target tracking), out on KV memory
+    """Out on load and on prompts (made by target tracking), out on KV memory."""
+    return 1 + int(pool.scaling.target_prompt_load > 0) + int(pool.scaling.kv_usage_high_percent > 0)

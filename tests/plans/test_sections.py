@@ -31,7 +31,8 @@ UNKNOWN = WorkerPool(model_id="somebody/something")
 
 
 def rehearsal(**changes: object) -> Settings:
-    return load_settings(ENVIRONMENT, changes)
+    """As the saved plans have it, whose pools do not look at prompts."""
+    return load_settings(ENVIRONMENT, {"workers[0].scaling.target_prompt_load": 0, **changes})
 
 
 def told(section: Any) -> str:
