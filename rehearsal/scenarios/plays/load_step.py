@@ -1,6 +1,6 @@
 """The load grows fourfold and falls back, and the group follows by itself: out in time, in without a loss.
 
-The only scenario whose alarms are heard; in all others an operator has suspended the group's scaling.
+Here and in `replay` the alarms are heard; in all other scenarios an operator has suspended the group's scaling.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WATCH_SECONDS = 90.0
 # (rehearsal.emulated_aws.alarms.target_tracking). A step just before a sample is decided after 25 s, one just after it
 # after 35 s: which it is would be chance, so the step is always made 2 s before a sample.
 STEP_PHASE = METRIC_INTERVAL_SECONDS / 2 - 2.0
-# A minute of quiet instead of ten, so that the way back takes minutes. The warm-up is longer than the metric needs to
+# A minute of quiet instead of two, so that the way back takes minutes. The warm-up is longer than the metric needs to
 # show a new worker: the group would grow on what it has answered already.
 QUIET_SECONDS, WARMUP_SECONDS = 60, 40
 
