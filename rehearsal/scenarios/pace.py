@@ -42,6 +42,8 @@ class Pace:
     """A load that stays as it is, on which a group may not change."""
     replay_seconds: tuple[float, float, float]
     """Parts of the replayed trace: few requests, four times as many, few."""
+    router_back_seconds: float = 5.0
+    """Until a router whose process was killed serves again."""
     tokens_per_second: float = TOKENS_PER_SECOND
     prefix_tokens: int = 512
     prefix_groups: int = 40
@@ -97,6 +99,7 @@ PACES: Mapping[PaceName, Pace] = {
         soak_seconds=180.0,
         steady_seconds=60.0,
         replay_seconds=(30.0, 90.0, 30.0),
+        router_back_seconds=10.0,  # four rehearsals and a bake share two cores in `make test`: 3 to 6.5 s seen
         prefix_groups=10,
         ramp_seconds=2.0,
     ),

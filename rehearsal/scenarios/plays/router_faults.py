@@ -13,7 +13,6 @@ from rehearsal.scenarios.record import Record
 from rehearsal.scenarios.stage import Stage
 from settings import naming
 
-KILLED_LIMIT = 5.0
 HOST_SECONDS = 300.0
 
 
@@ -47,7 +46,7 @@ def _play_killed(stage: Stage) -> Played:
     stage.hold(stage.pace.observe_seconds, "the router learns prefixes anew")
 
     def checks(evidence: Evidence) -> Iterator[Check]:
-        yield at_most("serving again with the complete fleet", KILLED_LIMIT, after(back, at))
+        yield at_most("serving again with the complete fleet", stage.pace.router_back_seconds, after(back, at))
         yield from _hit_rates(stage, evidence, at, back)
 
     return Played(checks, _through(at, back, "was in flight through the killed router"))
