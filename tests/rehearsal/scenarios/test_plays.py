@@ -86,7 +86,6 @@ PROOFS = (
     Proof("never-ready", HELD, {"gives_up_after": 298.0}, "full"),
     Proof("never-ready", HELD, {"gives_up_after": 9999.0}, "full"),
     Proof("router-killed", "serving again with the complete fleet", {"router_back_after": 10.5}),
-    Proof("router-killed", "serving again with the complete fleet", {"router_back_after": 5.5}, "full"),
     Proof("router-killed", "serving again with the complete fleet", {"router_back_after": None}),
     Proof("router-replaced", "serves again at the same address", {"router_back_after": None}),
     *(Proof(name, NOTICED, {"notices_aws": False}) for name in ("aws-down", "aws-throttled")),
