@@ -41,7 +41,7 @@ GOOD = Behaviour()
 
 
 def pace(name: PaceName = "short") -> Pace:
-    """The short times and limits for every pace, and few requests: no other figure that a check wants depends on them."""
+    """The short times and limits for every pace, and few requests: nothing else that a check wants depends on them."""
     return replace(PACES["short"], name=name, concurrency=12)
 
 
